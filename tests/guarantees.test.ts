@@ -146,7 +146,8 @@ const GUARANTEES: Record<string, Test> = {
   },
 
   "The order of events from different clients is undefined.": async (context) => {
-    // A test can show only one consequence: a client that does not read does not delay another client.
+    // A test cannot show that an order is undefined. It shows a consequence: a client that does not read does not delay
+    // another client.
     const { io, port } = await serve(context);
     const polling = await PollingClient.open(port);
     await polling.join();

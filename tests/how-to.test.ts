@@ -47,7 +47,7 @@ async function refusalOf(socket: Socket): Promise<string> {
   return error instanceof Error ? error.message : `${error}`;
 }
 
-/** Returns a function that a page exports. */
+/** Returns a function that a program of the page exports. */
 function exported<F>(module: Readonly<Record<string, unknown>>, name: string): F {
   const value = module[name];
   assert.ok(isFunction<F>(value), `the page exports ${name}()`);
@@ -303,7 +303,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
         progress,
         [262_144, 524_288, 786_432, 1_000_000].map((n) => n / 1_000_000),
       );
-      // The next file is a new upload.
+      // The server stores the second file as a new upload.
       const second = await upload(socket, new Blob(["hi"]), () => {});
       context.after(() => rm(pathOf(second)));
       assert.equal(await readFile(pathOf(second), "utf8"), "hi");
@@ -349,8 +349,8 @@ const TESTS: Readonly<Record<string, () => void>> = {
         (await readdir(tmpdir())).filter((name) => /^upload-/.test(name) && !folder.has(name));
       const file = new Blob([randomBytes(1_000_000)]);
       const failed = upload(socket, file, () => lastServer()?.disconnectSockets(true));
-      // The next chunk was already sent over the old connection, or it is sent over the new connection. On the new
-      // connection, the server does not know the upload.
+      // The next chunk fails in one of two ways. It was sent over the old connection, which is closed. Or it is sent
+      // over the new connection, on which the server does not know the upload.
       socket.on("disconnect", () => socket.connect());
       await assert.rejects(failed, /^DisconnectedError|no upload is under way$/);
       while ((await rest()).length > 0) await turn();
@@ -390,7 +390,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       second.socket.disconnect();
       await until(() => lastServer()?.stats().sockets["/"] === 1);
       clock.tick(4999);
-      // The user reconnected in time, so no tab receives an event, including the third tab.
+      // Bob reconnects within five seconds, so no tab receives an event about him.
       const third = await openTab(context, port, "bob");
       clock.tick(1);
       assert.deepEqual(third.shown, ["ada", "bob"]);
@@ -433,7 +433,8 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.ok(ada !== undefined);
       await Promise.all(sockets.map((socket) => next(socket, "connect")));
       assert.equal(await send(ada, "bob", "hello"), 2);
-      // When a socket receives its acknowledgement, it has already received all earlier messages.
+      // When a socket receives its acknowledgement, it has already received all earlier messages. So no message is in
+      // transit after this loop.
       for (const socket of others) assert.equal(await send(socket, "nobody", "x"), 0);
       const message = { from: "ada", to: "bob", text: "hello" };
       const about = shown.filter((each) => JSON.stringify(each).includes("hello"));

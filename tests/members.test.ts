@@ -1,5 +1,5 @@
-// Every public member of the classes of socket.io and socket.io-client exists in barewire, or
-// docs/from-socket.io.md explains why it does not.
+// Checks that every public member of the classes of socket.io and socket.io-client exists in barewire, or that
+// docs/from-socket.io.md explains why the member does not exist.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

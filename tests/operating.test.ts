@@ -54,8 +54,8 @@ async function completesHandshake(port: number): Promise<boolean> {
 }
 
 /**
- * Runs Caddy in front of the port `target`, with the configuration of the page. Only names and ports are different, and
- * a certificate authority of Caddy issues the certificate.
+ * Runs Caddy in front of the port `target`, with the configuration of the page. Only the names and ports differ from
+ * the page, and Caddy's own certificate authority issues the certificate.
  *
  * @returns the origin of the site, and the certificate of the authority
  */

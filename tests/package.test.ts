@@ -1,5 +1,5 @@
-// The built package: each entry compiles and runs in each module format, and the entries for pages
-// can be bundled for a browser.
+// Tests the built package: each entry compiles and runs in each module format, and the entries for pages can be bundled
+// for a browser.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

@@ -124,7 +124,7 @@ describe("the programs of docs/python.md", () => {
     assert.deepEqual(await cooked, [7]);
 
     const closing = heard(kitchen, "closing");
-    // The hosts of this test read the dialect "raw".
+    // The servers of this test read the dialect "raw", so the test adds this option to the program of the page.
     const raw = settle(emitter).replace("publisher, channel", 'publisher, dialect: "raw", channel');
     execFileSync(process.execPath, ["--import", "tsx", write("publish.ts", raw)], {
       env: ENVIRONMENT,

@@ -1,4 +1,4 @@
-// The class Server: its constructor, attach(), bind(), close() and options.
+// Tests the class Server: its constructor, attach(), bind(), close() and options.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -56,8 +56,8 @@ describe("Server", () => {
     const OPEN = "/?EIO=4&transport=polling";
 
     /**
-     * Options of the constructor, calls before attach(), options of attach(), and the path on which the server
-     * responds.
+     * A case: the options of the constructor, the path set before attach(), the options of attach(), and the path on
+     * which the server must respond.
      */
     interface Paths {
       readonly given?: ServerOptions;

@@ -124,8 +124,8 @@ describe("protocol/README.md: the file in each row cites the sections in this ro
   }
 
   /**
-   * Returns the sections or headings in a cell. Sections of other protocol revisions are not listed, so they must
-   * occur in the source file.
+   * Returns the sections or headings in a cell. docs/requirements.json does not list the sections of other protocol
+   * revisions. A citation of such a section must occur in the source file.
    */
   function citedIn(cell: string, source: string): string[] {
     const [, other = ""] = /^((?:Engine|Socket)\.IO [34] "[^"]+")$/.exec(cell) ?? [];

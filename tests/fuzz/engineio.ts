@@ -82,7 +82,7 @@ const body: fc.Arbitrary<string> = fc.oneof(
   { weight: 2, arbitrary: fc.constantFrom(...CORPUS) },
 );
 
-/** Texts in which up to two parts may be replaced. */
+/** Generates texts from `texts`, with up to two parts replaced by random letters. */
 export function edited(texts: fc.Arbitrary<string>): fc.Arbitrary<string> {
   const edit = fc.tuple(fc.nat(1000), fc.nat(5), letters);
   const edits = fc.oneof(

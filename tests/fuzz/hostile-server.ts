@@ -62,7 +62,10 @@ interface Switching {
   readonly frames: Uint8Array;
 }
 
-/** The response to one request: `http` to a polling request, `switching` to an upgrade, or `instead` to either. */
+/**
+ * The server's response to one request: `http` to a polling request, and `switching` to an upgrade request. If
+ * `instead` is defined, it selects another response to both kinds of request.
+ */
 interface Answer {
   readonly http: HttpAnswer;
   readonly switching: Switching;
@@ -162,7 +165,7 @@ function give(answered: Answer, request: string, socket: TcpSocket): void {
 function giveHttp({ status, headers, body: text }: HttpAnswer, socket: TcpSocket): void {
   const length = headers === "" ? `Content-Length: ${Buffer.byteLength(text)}\r\n` : "";
   socket.write(`HTTP/1.1 ${status} X\r\n${length}${headers}\r\n${text}`);
-  // These header fields may lack a valid length. The body then ends with the connection.
+  // `headers` may lack a valid Content-Length, so the server ends the connection to mark the end of the body.
   if (headers !== "") socket.end();
 }
 
@@ -202,7 +205,7 @@ export const hostileServers: Layer = {
         socket.on("data", (data: Buffer) => {
           active = performance.now();
           const text = data.toString("latin1");
-          // After an upgrade the client sends frames, not requests.
+          // After an upgrade the client sends frames. The server ignores frames and responds only to requests.
           if (!/^(?:GET|POST) /.test(text)) return;
           const given = answers[next++];
           if (given === undefined) socket.destroy();

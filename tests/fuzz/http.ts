@@ -194,7 +194,7 @@ async function answerTo(port: number, text: string, shares: readonly number[]): 
     client.write(piece);
     if (shares.length > 0) await turn();
   }
-  // The server never answers an incomplete request, or a poll for which it has no packet.
+  // Wait only for a limited time: the server never answers an incomplete request, or a poll for which it has no packet.
   await settled(client.closed, ANSWERS_AFTER_MS);
   client.socket.end();
   const closes = await settled(client.closed, CLOSES_AFTER_MS);
@@ -212,11 +212,11 @@ async function answerTo(port: number, text: string, shares: readonly number[]): 
 const STATUS =
   /^HTTP\/1\.1 (?:100|101|200|204|304|400|403|404|405|408|411|413|414|415|417|426|431|501|505) |^$/;
 const OTHER_METHOD = /^HTTP\/1\.1 500 /;
-/** How many requests run concurrently. The requests spend most of their time waiting. */
+/** How many requests run concurrently. Most of the time is spent waiting for responses. */
 const TOGETHER = 12;
 /**
- * How often two responses must differ before the difference counts as a failure. A single difference is allowed, because
- * only one of two polls may receive a ping.
+ * How often two responses must differ before the difference counts as a failure. A single difference is allowed,
+ * because the server may send a ping in the response to only one of two polls.
  */
 const REPEATS = 3;
 
@@ -240,7 +240,8 @@ export const requests: Layer = {
           answerTo(port, text, []),
           answerTo(port, text, shares),
         ]);
-        // Like engine.io, the server answers 500 if a session's request has an unsupported method.
+        // Like engine.io, the server answers 500 if a session's request has an unsupported method. Otherwise, 500 is a
+        // failure.
         if (!OTHER_METHOD.test(whole) || /^(?:GET|POST) /.test(text)) assert.match(whole, STATUS);
         if (whole === cut) {
           outcomes.add(whole.slice(9, 12).trim() || "(no answer)");

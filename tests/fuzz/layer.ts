@@ -1,4 +1,4 @@
-// The interface of the fuzzer's layers, and helpers that all layers share.
+// The interface of the fuzzer's layers, each of which fuzzes one part of the code, and helpers that all layers share.
 
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
@@ -15,11 +15,13 @@ export interface Fuzzing {
    * @returns a report with the seed and the smallest input, or `undefined` if no input failed
    */
   attempt(seed: number, runs: number): Promise<string | undefined>;
-  /** Returns how many inputs were tried. A layer with sockets tries several inputs at once. */
+  /** Returns how many inputs were tried. A layer with sockets tries several inputs in each run. */
   tried(): number;
   /** Returns one line with the number of inputs for each outcome. */
   reached(): string;
-  /** Waits until every connection, session and timer of the inputs is gone. Rejects if one of them remains. */
+  /**
+   * Waits until every connection, session and timer that the inputs created is gone. Rejects if one of them remains.
+   */
   settle(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -40,7 +42,8 @@ export async function check<T>(
   const details = await fc.check<T>(property, {
     seed,
     numRuns,
-    // This limit also applies to the search for a smaller input, because each step of the search may wait for a timeout.
+    // This limit also ends the search for a smaller input, which could take too long: each of its steps may wait for a
+    // timeout.
     interruptAfterTimeLimit: LONGEST_BATCH_MS,
   });
   if (!details.failed) return undefined;
@@ -64,14 +67,17 @@ export function pureLayer<T>(
     },
     tried: () => tried,
     reached: () => outcomes.toString(),
-    // Node frees the memory of zlib in a later turn of the event loop, and without sockets there is no other turn.
+    // Node frees the memory of zlib in a later turn of the event loop. A layer without sockets waits for no other turn.
     settle: turn,
     stop: async () => {},
   };
   return { name, start: async () => fuzzing };
 }
 
-/** Counts outcomes by their names. Inputs that all fail the first check would prove little. */
+/**
+ * Counts outcomes by their names. The counts show whether inputs pass the first check of the code. If no input did, the
+ * fuzzer would test little.
+ */
 export class Outcomes {
   readonly #counts = new Map<string, number>();
 
@@ -85,7 +91,10 @@ export class Outcomes {
   }
 }
 
-/** Runs `examine`. Adds the input to its error, because fast-check prints only the values that build the input. */
+/**
+ * Runs `examine`. If it throws, adds the input to the error, because fast-check prints only the generated values from
+ * which the input was built.
+ */
 export function showing(input: () => string, examine: () => void): void {
   try {
     examine();
@@ -95,7 +104,7 @@ export function showing(input: () => string, examine: () => void): void {
   }
 }
 
-/** Formats bytes as in tests/vectors/. */
+/** Formats bytes in hex, separated by spaces, as in tests/vectors/. */
 export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes)
     .toString("hex")
@@ -113,7 +122,7 @@ class Escaped {
     process.on("unhandledRejection", (reason) => this.#escaped.push(reason));
   }
 
-  /** Throws if there is an exception or rejection. The first error is the cause. */
+  /** Throws if an exception or rejection was collected. The `cause` of the thrown error is the first of them. */
   check(): void {
     const [first] = this.#escaped.splice(0);
     if (first !== undefined)
@@ -128,7 +137,7 @@ export function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Waits until a condition holds. Rejects with `what` after this many milliseconds. */
+/** Waits until a condition holds. If it does not hold after `ms` milliseconds, rejects with the message `what()`. */
 export async function within(
   ms: number,
   condition: () => boolean,

@@ -32,7 +32,10 @@ const LAYERS: readonly Layer[] = [
   hostileServers,
 ];
 
-/** By how many bytes the heap may grow after a third of a layer's time. A leak for each input exceeds this limit. */
+/**
+ * The number of bytes by which the heap may grow in the last two thirds of a layer's time. If each input leaked memory,
+ * the growth would exceed this limit.
+ */
 const MAX_GROWTH = 6_000_000;
 
 const { values } = parseArgs({
@@ -72,7 +75,7 @@ async function fuzz({ name, start }: Layer, ms: number): Promise<boolean> {
     }
     if (failure !== undefined) break;
     batch++;
-    // Modules are loaded and code is compiled by now, so the heap can be compared with the heap at the end.
+    // By now, all modules are loaded and compiled. The size of the heap can be compared with its size at the end.
     if (before === undefined && left() < (ms * 2) / 3) {
       failure = await remains(fuzzing.settle, undefined);
       if (failure !== undefined) break;

@@ -11,7 +11,9 @@ import { escaped, within } from "./layer.ts";
 export interface UnderFire {
   readonly io: Server;
   readonly port: number;
-  /** Rejects if a witness was disconnected, or waits for its echo for more than five seconds. */
+  /**
+   * Emits an event from each witness. Rejects if a witness was disconnected, or receives no echo within five seconds.
+   */
   checkWitnesses(): Promise<void>;
   /** Waits until only the sessions, sockets, rooms and connections of the witnesses remain. */
   settle(): Promise<void>;
@@ -101,7 +103,7 @@ export async function underFire(options: ServerOptions): Promise<UnderFire> {
       );
       let open = await connections();
       const end = performance.now() + 15_000;
-      // The witness over polling has one or two connections.
+      // The witness over polling has one or two connections, and each other witness has one connection.
       while (open > witnesses.length + 1 && performance.now() < end) {
         await new Promise((resolve) => setTimeout(resolve, 20));
         open = await connections();

@@ -80,7 +80,7 @@ const payload = fc.oneof(
   },
 );
 
-/** The text of a packet, as a list of its parts. */
+/** Generates the text of a packet from random parts. Some parts are invalid. */
 export const packetText: fc.Arbitrary<string> = fc
   .tuple(
     fc.oneof(
@@ -186,7 +186,8 @@ export const packets: Layer = pureLayer(
     showing(
       () => JSON.stringify(messages.map((each) => (typeof each === "string" ? each : hex(each)))),
       () => {
-        // In a packet with attachments, an object that looks like a placeholder cannot be distinguished from a placeholder.
+        // A packet with an object that looks like a placeholder is not relayed: if the packet also has attachments, a
+        // decoder cannot distinguish the object from a placeholder.
         const relayable = !isPlaceholderText(messages);
         const first = decodeAll(messages, relayable ? relay : () => {});
         assert.deepEqual(
@@ -201,7 +202,10 @@ export const packets: Layer = pureLayer(
 
 // MessagePack: values in any valid encoding, and invalid bytes.
 
-/** One item with its head and content. The head does not always match the content. */
+/**
+ * One MessagePack item: a head, which contains the type and the length, and the content. The head does not always match
+ * the content.
+ */
 const { item } = fc.letrec<{ item: readonly number[] }>((tie) => ({
   item: fc.oneof(
     { depthSize: "small", withCrossShrink: true },
@@ -254,7 +258,7 @@ const eventData = fc
   .array(item, { maxLength: 3 })
   .map((all) => [0x91 + all.length, ...text("echo"), ...all.flat()]);
 
-/** A map with the fields of a packet, or anything. */
+/** A MessagePack map with the fields of a packet, or random items and bytes. */
 const packed: fc.Arbitrary<Uint8Array> = fc.oneof(
   {
     weight: 4,
@@ -334,8 +338,8 @@ function examinePacked(whole: Uint8Array): void {
     assert.equal(read(), first);
     return;
   }
-  // A decoded packet can be encoded again with the same meaning. A CONNECT_ERROR without a message is decoded one level
-  // deeper than it was sent, so it is not encoded again.
+  // A decoded packet can be encoded again with the same meaning. CONNECT_ERROR is an exception: the decoder puts a
+  // payload without a message inside another object.
   if (first.type === CONNECT_ERROR) return;
   const [again = new Uint8Array()] = new PackEncoder().encode(first);
   const { type, nsp, data, id } = first;

@@ -145,8 +145,8 @@ describe("Deadlines", () => {
     const deadlines = new Deadlines<string>(20, (item) => expired.push(item));
     deadlines.add("a");
     const active = new Promise<string[]>((resolve) => {
-      // This timer runs directly after the timer of the deadline. The item's callback is then scheduled with
-      // setImmediate(), so that the sockets are read first.
+      // This timer runs directly after the timer of the deadline. By then, Deadlines must have scheduled the callback
+      // for the item with setImmediate(), so that Node reads the sockets before the callback runs.
       setTimeout(() => resolve(process.getActiveResourcesInfo()), 20);
     });
     // Blocks the event loop until the deadline has passed.

@@ -571,7 +571,7 @@ describe("arguments of constructors", () => {
       });
     }
     assert.throws(() => Reflect.construct(Server, [() => {}]), { code: TYPE, message: /express/ });
-    // This server is not of node:http, but emits the same events.
+    // A TCP server is accepted too, because Server does not require an instance of http.Server.
     const tcp = createTcpServer();
     new Server(tcp);
     assert.equal(tcp.listenerCount("request"), 1);

@@ -78,7 +78,7 @@ describe("The bytes that wait for all clients together", () => {
       socket.on("disconnect", (reason, detail) => ends.push(reason, detail?.message));
       socket.on("ask", () => socket.emit("answer", LARGE));
     });
-    // Each client stays below maxBackpressure.
+    // Each client stays below maxBackpressure, so only maxTotalBackpressure can end a connection.
     const readers: PollingClient[] = [];
     for (let i = 0; i < 3; i++) {
       const client = await PollingClient.open(port);

@@ -38,7 +38,8 @@ describe("auth", () => {
     assert.equal(await ask(client, "/", `{"a":${empty}}`), TOO_LARGE);
     assert.equal(await ask(client, "/", authOf(16_384)), TOO_LARGE);
     assert.equal(io.sockets.sockets.size, 0);
-    // maxAuthSize also counts the three bytes of "0/,".
+    // maxAuthSize also counts the three bytes before the JSON of `auth` in the packet, which are
+    // "0/,".
     assert.match(await ask(client, "/", authOf(16_384 - 3)), /^\{"sid"/);
     assert.equal(io.sockets.sockets.size, 1);
   });

@@ -466,7 +466,10 @@ const thrower = (): never => {
 };
 
 interface FateOf {
-  /** What the application does. "asks": allowRequest lets the test decide. */
+  /**
+   * The code or the options of the application. With "asks", allowRequest() lets the test decide whether to accept the
+   * client.
+   */
   readonly program: "asks" | ((io: Server) => void) | ServerOptions;
   readonly happens: (trial: Trial) => Promise<unknown>;
 }
@@ -593,7 +596,8 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
 describe("The server stops counting a client, exactly once, when the client gets no session:", () => {
   for (const [handshake, text] of Object.entries(HANDSHAKES)) {
     for (const [fate, { program, happens }] of Object.entries(FATES)) {
-      // This case is left out: the response would have to wait for the response to the previous pipelined request.
+      // Pipelined requests are answered in order, so this response would have to wait for the previous one. The case is
+      // left out.
       if (handshake === "pipelined polling" && happens === answered) continue;
       if (handshake === "pipelined polling" && fate === "allowRequest refuses the client later")
         continue;

@@ -7,7 +7,7 @@ import { Faulty } from "../support/faulty.ts";
 import { FULL } from "../support/full.ts";
 import { ask, WebSocketClient } from "../support/net.ts";
 
-/** The loggers by where they write. `fails` is whether the server notices that the logger fails. */
+/** The loggers, by the output to which they write. `fails` tells whether the server notices that the logger fails. */
 const LOGGERS: Readonly<Record<string, { fails: boolean }>> = {
   // This logger throws ENOSPC.
   file: { fails: true },

@@ -25,9 +25,9 @@ interface Result {
   readonly passed: number;
   /** The titles of the tests that have failed. */
   readonly failed: readonly string[];
-  /** The run exceeded its timeout. */
+  /** Whether the run exceeded its timeout. */
   readonly late: boolean;
-  /** The whole file failed, for example with a syntax error. */
+  /** Whether the whole file failed, for example with a syntax error. */
   readonly broken: boolean;
 }
 

@@ -121,7 +121,8 @@ const CONVERSATIONS: Readonly<Record<string, (port: number) => Promise<void>>> =
       client.once("disconnect", resolve).once("connect_error", resolve);
     });
     client.once("connect", () => client.emit("echo", "x"));
-    // socket.io-client first finishes an upgrade that it has started, or waits until the upgrade has failed.
+    // If socket.io-client has started an upgrade, disconnect() takes effect only when the upgrade is complete or has
+    // failed.
     client.once("echo", () => client.disconnect());
     await ended;
     client.disconnect();
@@ -149,8 +150,8 @@ describe("A TLS connection that breaks at any byte does not affect other clients
             await server.echo();
           }
         }
-        // The first faults hit the TLS and WebSocket handshakes. The last faults may occur after the end of the
-        // conversation.
+        // The first faults hit the TLS and WebSocket handshakes. The positions of the last faults may be beyond the end
+        // of the conversation, so not every conversation has a fault.
         assert.ok(proxy.faults >= 20, `${proxy.faults}`);
         await until(() => server.io.engine.clientsCount === 1);
         // Close the connections that socket.io-client keeps open for its next requests.
@@ -164,7 +165,7 @@ describe("A TLS connection that breaks at any byte does not affect other clients
 describe("TLS", () => {
   test("handshakes that never finish are closed after handshakeTimeout of the HTTPS server", async (context) => {
     const server = await new Secured(context, { handshakeTimeout: 200 }).start();
-    // The beginning of a ClientHello.
+    // The first bytes of a ClientHello.
     const hello = Buffer.from("1603010200010001fc0303", "hex");
     const strangers = Array.from({ length: 50 }, (_, n) =>
       new TcpClient(server.port).write(hello.subarray(0, n % (hello.length + 1))),
@@ -201,7 +202,7 @@ describe("TLS", () => {
     });
     assert.equal(await refused, true);
     socket.destroy();
-    // This server requires TLS 1.3, so there is no connection that could be renegotiated.
+    // TLS 1.2 is the last version with renegotiation, and this server rejects it.
     await assert.rejects(secureSocket(server.port, "TLSv1.2"));
     await server.calm();
   });
@@ -221,7 +222,8 @@ describe("TLS", () => {
     for (let sent = 0; socket.connected; sent += part.length) {
       socket.emit("part", part);
       most = Math.max(most, socket.bufferedAmount);
-      // The operating system buffers only some megabytes for a connection.
+      // The operating system buffers only some megabytes for a connection. The other bytes wait in the server, and
+      // exceed maxBackpressure long before 100 MB were sent.
       assert.ok(sent < 100_000_000, "the server does not end the connection");
       await turn();
     }

@@ -272,7 +272,7 @@ describe("Bytes that wait for a client of a WebSocketServer", () => {
     const other = await nonReader(server, port);
     const reads = await nonReader(server, port);
     reads.client.socket.resume();
-    // Only maxBackpressure applies while messages wait for no other client.
+    // While messages wait for only one client, maxTotalBackpressure does not apply to it.
     for (let n = 0; n < 50; n++) greedy.ours.send(MESSAGE);
     for (let n = 0; n < 3; n++) other.ours.send(MESSAGE);
     assert.deepEqual(await greedy.end, [1006, "", undefined, "maxTotalBackpressure"]);

@@ -78,7 +78,7 @@ describe("Fragments", () => {
     fragments.add(new Uint8Array(1000), 0);
     const whole = fragments.take();
     assert.equal(whole.length, 2000);
-    // The block has exactly this size, unless Node allocates it from its pool for small buffers.
+    // The block has exactly 2,000 bytes, unless Node allocates it from its pool for small buffers.
     assert.ok(whole.buffer.byteLength <= Buffer.poolSize + 64);
   });
 

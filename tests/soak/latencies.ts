@@ -3,7 +3,7 @@
 import type { Json } from "../../bench/ipc.ts";
 
 const GROWTH = Math.log(1.02);
-/** Milliseconds of the first bucket. */
+/** The upper limit of the first bucket, in milliseconds. */
 const FIRST = 0.01;
 
 export class Latencies {

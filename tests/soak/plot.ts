@@ -9,7 +9,7 @@ export interface Sample {
   readonly sessions: number;
 }
 
-/** A number of bytes at a time. */
+/** A number of bytes, and the minute of the run in which it was measured. */
 export interface Point {
   readonly minutes: number;
   readonly bytes: number;
@@ -17,11 +17,11 @@ export interface Point {
 
 /** A straight line through points by least squares, in kB and minutes. */
 export interface Trend {
-  /** kB per minute. */
+  /** The slope of the line, in kB per minute. */
   readonly slope: number;
-  /** Half the width of the 95 % confidence interval of the slope. */
+  /** Half the width of the 95 % confidence interval of the slope, in kB per minute. */
   readonly within: number;
-  /** kB at minute 0. */
+  /** The value of the line at minute 0, in kB. */
   readonly start: number;
 }
 

@@ -8,7 +8,10 @@ import { getHeapSnapshot } from "node:v8";
 /** The types of nodes in a heap snapshot that contain compiled code, recorded types and other data of V8. */
 const TYPES_OF_V8: ReadonlySet<string> = new Set(["code", "hidden", "object shape"]);
 
-/** The used part of the format of heap snapshots: each node has the same number of fields in one list of numbers. */
+/**
+ * The properties of a heap snapshot that this module reads. `nodes` contains all fields of all nodes in one list of
+ * numbers, and each node has the same number of fields.
+ */
 interface HeapSnapshot {
   readonly snapshot: {
     readonly meta: {

@@ -4,7 +4,7 @@
 //   npm run soak -- --minutes 20 --seed 1234     the same choices again
 //   npm run soak -- --minutes 20 --plot heap.svg draws the heap over time
 //
-// Exits with 1 if anything was lost or out of order, if a client was disconnected, or if sessions remain.
+// Exits with 1 if an event was lost or out of order, if a client was disconnected, or if sessions remain.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,11 +21,14 @@ const ATTACKERS = 20;
 const SAMPLES = 100;
 const LEAST_BETWEEN_MS = 1000;
 /**
- * The first part of the run that the slope does not include. The compiled code and type feedback of V8 grow by about
- * one megabyte during the first thousands of connections.
+ * The fraction of the run, from its start, that the slope does not include. The compiled code and type feedback of V8
+ * grow by about one megabyte during the first thousands of connections.
  */
 const WARM = 1 / 2;
-/** The objects of the program are measured with every fourth sample, because that blocks the server for a second. */
+/**
+ * The objects of the program are measured with every fourth sample, because the measurement blocks the server for a
+ * second.
+ */
 const PROGRAM_EVERY = 4;
 const LEAVE_WITHIN_MS = 30_000;
 

@@ -1,8 +1,10 @@
 // The server of the soak test, in its own process. It numbers the events that it sends, so that clients detect lost
 // and reordered events, and counts the events that it receives.
 //
-//   n      to one client, from 0 on          all    to all clients, from 0 on
-//   room   to a room, from 0 on              up     from a client, from 0 on
+// The events. Each event contains the next number of its stream, starting at 0:
+//
+//   n      from the server to one client      all    from the server to all clients
+//   room   from the server to a room          up     from a client to the server
 
 import { createServer } from "node:http";
 

@@ -201,7 +201,8 @@ const TORN: readonly [Way, ...Way[]] = [
 test(`${CYCLES} clients, half of them cut off at a random point, leave nothing behind (SEED=${seed})`, async (context) => {
   const random = new Random(seed);
   const http = createServer();
-  // A client that sends no packet after its handshake is disconnected when the first ping is due.
+  // The intervals are short, because a client that sends no packet after its handshake is disconnected only when the
+  // first ping is due.
   const io = new Server(http, { pingInterval: 1500, pingTimeout: 1500, connectTimeout: 3000 });
   const port = await listen(http);
   context.after(() => io.close());

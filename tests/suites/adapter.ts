@@ -24,7 +24,7 @@ export interface AdapterUnderTest {
   /** Whether clients can recover on any node. If so, the nodes have the option connectionStateRecovery. */
   readonly recovers?: boolean;
   /**
-   * Whether the adapter subscribes to a room after join() has resolved, without an event when the subscription is
+   * Whether the adapter subscribes to a room only after join() has resolved. No event reports when the subscription is
    * complete.
    */
   readonly subscribesLate?: boolean;

@@ -56,7 +56,7 @@ const AMBIGUOUS: Damages = {
 
 /** Returns the texts that a client version damages, or that the server cannot distinguish from other texts. */
 export function damagedIn(version: string, way: string): Damages {
-  // Version 2.5.0 encodes texts once, and sends its first packets over polling unless it starts with WebSocket.
+  // Over polling, version 2.5.0 encodes texts as UTF-8 once, and versions 1.x twice, so some texts are ambiguous.
   return version === "2.5.0" && !way.startsWith("websocket") ? AMBIGUOUS : {};
 }
 
@@ -384,7 +384,7 @@ export function interopSuite(way: Way): void {
       const refused = ends.client("/", { auth: { token: "wrong" }, query: "token=wrong" });
       const [error] = await heard(refused, generation.refused);
       if (generation.revision === 3) {
-        // The error has data, and these clients receive only the data.
+        // The server's error has data, and clients 1.x and 2.x receive only the data of an error.
         assert.deepEqual(error, { token: "wrong" });
         const unknown = refused.io.socket("/nowhere");
         assert.deepEqual(await heard(unknown, "error"), ["Invalid namespace"]);

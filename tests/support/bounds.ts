@@ -1,4 +1,4 @@
-// Access to the connection bounds of a server, which are not public.
+// Reads the connection bounds of a server, which are not public.
 
 import { ConnectionBounds } from "../../lib/connection-bounds.ts";
 import type { Server } from "../../server.ts";

@@ -1,4 +1,5 @@
-// A certificate for localhost and its key. For tests only, valid for a hundred years.
+// A certificate for localhost and its key. The certificate is only for tests, and is valid for a
+// hundred years.
 
 export const CERTIFICATE = {
   key: `-----BEGIN PRIVATE KEY-----

@@ -21,7 +21,8 @@ const ARGUMENTS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // An external name for this machine, so that the emulated loss of the network applies to it.
+  // Pages use this name for this machine. Chromium's emulated loss of the network applies to it, but not to loopback
+  // names.
   `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`,
 ];
 

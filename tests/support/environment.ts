@@ -17,8 +17,8 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
 /**
- * The environment of child processes. Without these variables, a child does not report its tests and coverage as part
- * of this run.
+ * The environment of child processes. These two variables are emptied, so that a child does not report its tests and
+ * coverage as part of this run.
  */
 export const ENVIRONMENT: NodeJS.ProcessEnv = {
   ...process.env,

@@ -72,7 +72,7 @@ function answer(command: Command): Report | number {
   if (command === "report") {
     const { refusals, errors } = io.stats();
     return {
-      // readdirSync() itself opened one descriptor and closed it. This descriptor does not count.
+      // The list includes the descriptor that readdirSync() itself opened and has closed again. It does not count.
       descriptors: readdirSync("/proc/self/fd").length - 1,
       lines,
       refusals: Object.values(refusals).reduce((sum, count) => sum + count, 0),

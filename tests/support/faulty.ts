@@ -42,7 +42,8 @@ export class Faulty {
         program,
         ...args,
       ],
-      // tsx would try to write its cache while the process has no free file descriptors.
+      // The cache of tsx is disabled, because tsx cannot write it while the process has no free
+      // file descriptors.
       { stdio, env: { ...ENVIRONMENT, TSX_DISABLE_CACHE: "1" } },
     );
     context.after(() => child.kill("SIGKILL"));

@@ -1,5 +1,6 @@
-// Writes and reads WebSocket frames for tests and the bench, without the code under test: any header bits, the
-// shortest length form, masked or unmasked. The conformance kit has its own writer, which supports every length form.
+// Writes and reads WebSocket frames for tests and the bench, without the code under test. A frame has any header bits,
+// is masked or unmasked, and has the shortest length form. The conformance kit has its own writer, which supports every
+// length form.
 
 import { Buffer } from "node:buffer";
 

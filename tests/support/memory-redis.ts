@@ -44,7 +44,7 @@ export class MemoryRedis {
     return new MemoryConnection(this, this.#connections);
   }
 
-  /** Returns the two clients of a host, with the interface of `redis`. */
+  /** Returns a publisher and a subscriber for one server, with the interface of `redis`. */
   nodeRedis() {
     const delivers = new Map<(message: Buffer) => unknown, Deliver>();
     return {
@@ -71,7 +71,7 @@ export class MemoryRedis {
     };
   }
 
-  /** Returns the two clients of a host, with the interface of `ioredis`. */
+  /** Returns a publisher and a subscriber for one server, with the interface of `ioredis`. */
   ioredis() {
     const emitter = new EventEmitter();
     const deliver: Deliver = (channel, message) =>

@@ -76,7 +76,7 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** How long until() waits at most, in milliseconds. Long enough for a machine with much other work. */
+/** How long until() waits at most, in milliseconds. This time is sufficient even on a busy machine. */
 const LIMIT = 120_000;
 
 /** Resolves as soon as `condition` returns `true`, or a promise of it. Rejects after two minutes. */

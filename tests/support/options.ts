@@ -48,8 +48,8 @@ export const FUNCTION: Cases = {
   ],
 };
 /**
- * Options that are functions, and that admit every client if missing. They reject `undefined`, so that a mistake does
- * not open the server.
+ * Cases for an option that is a function and decides which clients may connect. Without the option, every client may
+ * connect, so `undefined` must be rejected: a program may pass it by mistake.
  */
 export const GATE: Cases = {
   good: [() => {}],

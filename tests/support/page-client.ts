@@ -76,7 +76,7 @@ class ClientPage {
     this.#do((page) => page.evaluate(`obeyAll(${JSON.stringify(text)})`));
   }
 
-  /** Runs the tasks in sequence. An error fails the test that is running. */
+  /** Runs `work` after all earlier work. An error of `work` fails the test that is running. */
   #do(work: (page: Page) => Promise<unknown>): void {
     this.#work = this.#work
       .then(async () => work(await this.#open()))

@@ -18,7 +18,10 @@ const PYTHON = "/usr/bin/python3";
 const PATIENCE = 60_000;
 const FOREVER = 0x7fffffff;
 
-/** The reason to skip tests that import these modules, or `false`. If CI is "true", the tests are never skipped. */
+/**
+ * Returns the reason to skip tests that need these Python modules, or `false` if the modules are installed. If CI is
+ * "true", the tests are never skipped.
+ */
 export function noModules(modules: string, packages: string): string | false {
   if (process.env.CI === "true") return false;
   try {

@@ -1,4 +1,4 @@
-// Reproducible random numbers. SEED=… repeats a run.
+// Reproducible random numbers. The environment variable SEED repeats the run with this seed.
 
 /** The seed of all random inputs in this run. Each test that uses it has the seed in its title. */
 export const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_007);

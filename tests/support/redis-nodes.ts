@@ -105,7 +105,8 @@ export async function untilHeard(
   });
   while (!heard) {
     from.io.to(room).emit(event);
-    // Redis responds in order, so it has processed this event before the next event is sent.
+    // Redis executes commands in order, so it has processed this event when serverCount() resolves. Only then is the
+    // next event sent.
     await Promise.race([waiting, from.adapter.serverCount()]);
     await turn();
   }

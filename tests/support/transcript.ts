@@ -1,5 +1,5 @@
-// Reads the transcripts in docs/wire/, plays each against a server, and compares every byte. The lines have the
-// format of a bare connection in docs/transcripts.md; docs/wire/README.md describes the extensions.
+// Reads the transcripts in docs/wire/, plays each against a server, and compares every byte. The lines have the format
+// that docs/transcripts.md describes for `connect tcp`, with the extensions that docs/wire/README.md describes.
 
 import { connect, type Socket as TcpSocket } from "node:net";
 import { inflateRawSync } from "node:zlib";
@@ -42,9 +42,11 @@ export function readPage(text: string): Page {
   return { program: program.join("\n"), lines };
 }
 
-/** The length of ids. A page names each id instead of spelling it, because ids differ in each run. */
+/**
+ * The length of an id, in characters. A page has a variable in the place of each id, because ids differ in each run.
+ */
 const ID_LENGTH = 20;
-/** The only variable whose value may differ at each use. */
+/** The name of the only variable in transcripts whose value may differ at each use. */
 const DATE = "date";
 const DATE_LENGTH = 29;
 
@@ -172,7 +174,7 @@ function show(bytes: string): string {
 }
 
 const WAIT = 5000;
-// A test may replace the global timers with a fake clock.
+// These are the real timers, because a test may later replace the global timers with a fake clock.
 const { setTimeout: later, clearTimeout: never } = globalThis;
 
 /** Rejects if `start` does not call `resolve` in time. */
@@ -227,7 +229,7 @@ export interface Player {
   readonly readAll: (bytes: number) => Promise<void>;
   /** Advances the server's clock by this many milliseconds. */
   readonly pass: (milliseconds: number) => void;
-  /** Called for each played line, with its layers. */
+  /** Called for each played line, with a description of its bytes in each protocol layer. */
   readonly onPlayed?: (line: Line, layers: readonly string[]) => void;
 }
 
@@ -310,7 +312,7 @@ export async function play(lines: readonly Line[], player: Player): Promise<void
     });
   }
 
-  /** Describes the bytes of a line in each layer. */
+  /** Describes the bytes of a line in each protocol layer. */
   function layersOf(line: string, bytes: string, direction: string): string[] {
     const data = Buffer.from(bytes, "latin1");
     if (line.startsWith("'")) return data.toString().split("\x1e").flatMap(engineLayers);

@@ -29,7 +29,10 @@ type Same<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 declare function same<A, B>(yes: Same<A, B>): void;
 
-/** The server and the client use the same two event maps. Each lists the received events before the emitted events. */
+/**
+ * The server and the client use the same two event maps. Each type takes the map of the events that it receives first,
+ * and then the map of the events that it emits.
+ */
 export type TypedServer = Server<ClientEvents, ServerEvents>;
 type TypedSocket = Socket<ServerEvents, ClientEvents>;
 
@@ -54,10 +57,10 @@ export async function aTypedClient(): Promise<void> {
   });
   socket.on("disconnect", (reason) => {
     if (reason === "io server disconnect") socket.connect();
-    // @ts-expect-error no such reason
+    // @ts-expect-error there is no such reason
     if (reason === "boredom") return;
   });
-  // @ts-expect-error no such event
+  // @ts-expect-error there is no such event
   socket.on("nothing", () => {});
   // @ts-expect-error only the client emits this event
   socket.on("plain", () => {});
@@ -65,7 +68,7 @@ export async function aTypedClient(): Promise<void> {
   socket.emit("plain", 1);
   socket.volatile.compress(false).emit("leave");
   socket.emit("chat", "text", (at) => same<typeof at, number>(true));
-  // @ts-expect-error no such event
+  // @ts-expect-error there is no such event
   socket.emit("nothing");
   // @ts-expect-error only the server emits this event
   socket.emit("news", "from", "text");
@@ -102,7 +105,7 @@ export function aTypedManager(): TypedSocket {
   manager.on("reconnect_attempt", (attempt) => same<typeof attempt, number>(true));
   // @ts-expect-error the delay is a number of milliseconds
   manager.reconnectionDelay("1");
-  // @ts-expect-error no such transport
+  // @ts-expect-error there is no such transport
   io({ transports: ["pigeon"] });
   return manager.socket("/admin");
 }

@@ -45,7 +45,7 @@ export async function aTypedServer(io: TypedServer): Promise<void> {
 
   io.emit("chat", "from", "text");
   io.to("room").emit("chat", "from", "text");
-  // @ts-expect-error no such event
+  // @ts-expect-error there is no such event
   io.emit("nothing");
   // @ts-expect-error an argument is missing
   io.emit("chat", "from");
@@ -89,11 +89,11 @@ export async function aTypedSocket(socket: TypedSocket): Promise<void> {
   });
   socket.on("disconnect", (reason, description) => {
     same<typeof description, Error | undefined>(true);
-    // @ts-expect-error no such reason
+    // @ts-expect-error there is no such reason
     if (reason === "boredom") return;
   });
   socket.once("error", (error) => same<typeof error, Error>(true));
-  // @ts-expect-error no such event
+  // @ts-expect-error there is no such event
   socket.on("nothing", () => {});
 
   socket.emit("ask", "why?", (reply, sure) => {
@@ -156,7 +156,7 @@ export async function serversAmongEachOther(
   });
   const totals = await io.of("/a").serverSideEmitWithAck("count", 1);
   same<typeof totals, number[]>(true);
-  // @ts-expect-error no such event
+  // @ts-expect-error there is no such event
   io.serverSideEmit("chat", "x");
   // @ts-expect-error the number is missing
   io.serverSideEmit("count");

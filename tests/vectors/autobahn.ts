@@ -82,7 +82,7 @@ export class Frames {
     pieces.map((piece, i) => this.send(i === 0 ? 1 : 0, piece, { fin: i === pieces.length - 1 }));
 }
 
-/** Sections 2 to 7. The test files contain the cases that differ only in sizes and chops. */
+/** Returns Autobahn's sections 2 to 7. Cases that differ only in the sizes of messages or chunks are in the test files. */
 export function autobahnCases(frames: Frames): readonly Case[] {
   const { send, text, binary, more, ping, pong, close, inFragments } = frames;
   const BYE = close(1000);
@@ -99,7 +99,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
 
   // biome-ignore format: aligned table
   return [
-    // 2 Pings and pongs (RFC 6455 §5.5.2, §5.5.3). autobahn.test.ts has the sizes of section 1.
+    // Section 2: pings and pongs (RFC 6455 §5.5.2, §5.5.3). autobahn.test.ts contains the cases of section 1.
     { cases: "2.1", does: "RFC 6455 §5.5.2 a ping without payload is answered", sends: [ping(), BYE], gives: ["pong", ...CLOSED] },
     { cases: "2.2", does: "RFC 6455 §5.5.2 a ping with a text is answered with the text", sends: [ping(HELLO), BYE], gives: [`pong ${HELLO}`, ...CLOSED] },
     { cases: "2.3", does: "RFC 6455 §5.5.2 a ping with a payload that is not UTF-8 is answered", sends: [ping(bytes("00 ff fe fd fc fb 00 ff")), BYE], gives: [`pong ${Buffer.from("00fffefdfcfb00ff", "hex")}`, ...CLOSED] },
@@ -110,7 +110,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
     { cases: "2.9", does: "RFC 6455 §5.5.3 a ping after an unsolicited pong is answered", sends: [pong("unsolicited pong payload"), ping("ping payload"), BYE], gives: ["pong ping payload", ...CLOSED] },
     { cases: "2.10, 2.11", does: "RFC 6455 §5.5.3 ten pings are answered in order", sends: [...PINGS.map((p) => ping(p)), BYE], gives: [...PINGS.map((p) => `pong ${p}`), ...CLOSED] },
 
-    // 3 Reserved bits (RFC 6455 §5.2).
+    // Section 3: reserved bits (RFC 6455 §5.2).
     { cases: "3.1", does: "RFC 6455 §5.2 a text with RSV3 fails the connection", sends: [text(HELLO, { rsv: 1 })], gives: RSV },
     { cases: "3.2", does: "RFC 6455 §5.2 a text with RSV2 after an echoed text fails the connection", sends: [text(HELLO), text(HELLO, { rsv: 2 }), ping()], gives: [`text ${HELLO}`, ...RSV] },
     { cases: "3.3", does: "RFC 6455 §5.2 a text with RSV2 and RSV3 after an echoed text fails the connection", sends: [text(HELLO), text(HELLO, { rsv: 3 }), ping()], gives: [`text ${HELLO}`, ...RSV] },
@@ -119,7 +119,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
     { cases: "3.6", does: "RFC 6455 §5.2 a ping with RSV1 and RSV2 fails the connection", sends: [ping(HELLO, { rsv: 6 })], gives: RSV },
     { cases: "3.7", does: "RFC 6455 §5.2 a close frame with RSV1, RSV2 and RSV3 fails the connection", sends: [send(8, "", { rsv: 7 })], gives: RSV },
 
-    // 4 Opcodes (RFC 6455 §5.2).
+    // Section 4: opcodes (RFC 6455 §5.2).
     { cases: "4.1.1", does: "RFC 6455 §5.2 opcode 3 fails the connection", sends: [send(3)], gives: OPCODE },
     { cases: "4.1.2", does: "RFC 6455 §5.2 opcode 4 with payload fails the connection", sends: [send(4, "reserved opcode payload")], gives: OPCODE },
     { cases: "4.1.3", does: "RFC 6455 §5.2 opcode 5 after an echoed text fails the connection", sends: [text(HELLO), send(5), ping()], gives: [`text ${HELLO}`, ...OPCODE] },
@@ -131,7 +131,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
     { cases: "4.2.4", does: "RFC 6455 §5.2 opcode 14 with payload after an echoed text fails the connection", sends: [text(HELLO), send(14, HELLO), ping()], gives: [`text ${HELLO}`, ...OPCODE] },
     { cases: "4.2.5", does: "RFC 6455 §5.2 opcode 15 with payload after an echoed text fails the connection", sends: [text(HELLO), send(15, HELLO), ping()], gives: [`text ${HELLO}`, ...OPCODE] },
 
-    // 5 Fragmentation (RFC 6455 §5.4).
+    // Section 5: fragmentation (RFC 6455 §5.4).
     { cases: "5.1", does: "RFC 6455 §5.5 a ping in two fragments fails the connection", sends: [ping("fragment1", CUT), more("fragment2")], gives: FRAGMENTED },
     { cases: "5.2", does: "RFC 6455 §5.5 a pong in two fragments fails the connection", sends: [pong("fragment1", CUT), more("fragment2")], gives: FRAGMENTED },
     { cases: "5.3 to 5.5", does: "RFC 6455 §5.4 a text in two fragments is echoed", sends: [text(F1, CUT), more(F2), BYE], gives: [`text ${F1}${F2}`, ...CLOSED] },
@@ -144,7 +144,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
     { cases: "5.18", does: "RFC 6455 §5.4 a text frame inside a fragmented text fails the connection", sends: [text(F1, CUT), text(F2)], gives: UNFINISHED },
     { cases: "5.19, 5.20", does: "RFC 6455 §5.4 five fragments are echoed, and the pings between them are answered", sends: WITH_PINGS, gives: ["pong pongme 1!", "pong pongme 2!", `text ${FRAGMENTS.join("")}`, ...CLOSED] },
 
-    // 6 UTF-8 (RFC 6455 §8.1). KUHN has Kuhn's strings, and autobahn.test.ts has the "fail fast" cases.
+    // Section 6: UTF-8 (RFC 6455 §8.1). KUHN has Markus Kuhn's strings, and autobahn.test.ts has the "fail fast" cases.
     { cases: "6.1.1", does: "RFC 6455 §5.6 an empty text is echoed", sends: [text(""), BYE], gives: ["text", ...CLOSED] },
     { cases: "6.1.2", does: "RFC 6455 §5.6 a text of three empty fragments is echoed", sends: [...inFragments(["", "", ""]), BYE], gives: ["text", ...CLOSED] },
     { cases: "6.1.3", does: "RFC 6455 §5.6 a fragment with payload between two empty fragments is echoed", sends: [...inFragments(["", "middle frame payload", ""]), BYE], gives: ["text middle frame payload", ...CLOSED] },
@@ -155,7 +155,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
     { cases: "6.3.1", does: "RFC 6455 §8.1 invalid UTF-8 in one frame fails the connection", sends: [text(Buffer.concat([Buffer.from(KOSME), SURROGATE, Buffer.from("edited")]))], gives: NOT_UTF8 },
     { cases: "6.3.2", does: "RFC 6455 §8.1 invalid UTF-8 in fragments of one octet fails the connection", sends: inFragments(octets(Buffer.concat([Buffer.from(KOSME), SURROGATE, Buffer.from("edited")]))), gives: NOT_UTF8 },
 
-    // 7 Closing (RFC 6455 §5.5.1, §7.4).
+    // Section 7: closing (RFC 6455 §5.5.1, §7.4).
     { cases: "7.1.1", does: "RFC 6455 §5.5.1 a text before a close frame is echoed", sends: [text(HELLO), BYE], gives: [`text ${HELLO}`, ...CLOSED] },
     { cases: "7.1.2", does: "RFC 6455 §5.5.1 a second close frame is not answered", sends: [BYE, BYE], gives: CLOSED },
     { cases: "7.1.3", does: "RFC 6455 §5.5.2 a ping after a close frame is not answered", sends: [BYE, ping("too late")], gives: CLOSED },

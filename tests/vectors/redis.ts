@@ -24,8 +24,8 @@ export interface BroadcastVector {
   readonly options: BroadcastOptions;
   readonly data: EventData;
   /**
-   * With these flags, our encoder writes the same bytes. Default: our bytes differ, because other encoders write
-   * dates or fields differently.
+   * The flags with which our encoder writes the same bytes. Without this property, our bytes differ, because the other
+   * encoder writes dates or fields differently.
    */
   readonly flags?: BroadcastOptions["flags"];
 }

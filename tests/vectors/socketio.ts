@@ -144,7 +144,7 @@ export const BREACHES: Record<Exclude<RuleName, "MESSAGEPACK">, readonly [Breach
     // The number of attachments is missing or 0 (CVE-2026-69185).
     '50-["x"]', '60-1["x"]', "50-", '5["x"]', '6["x"]', "5", "6", '5-["x"]', "5-[", `5/admin,["x",${HOLE(0)}]`,
     "51", "51[", '51["x"]', '51/admin,-["x"]', '5--1["x"]', '5+1-["x"]', '51.5-["x"]', '51 -["x"]', '5 1-["x"]', '5\n1-["x"]',
-    // Other parsers of numbers accept these counts.
+    // More lenient parsers of numbers would accept these counts.
     '50x1-["x"]', '51e0-["x"]', '5\t1-["x"]', '501-["x"]', '500-["x"]', '500000000000000000001-["x"]', '5١-["x"]', '5１-["x"]', '5Infinity-["x"]',
     '599999999999999999999["x"]',
   ],

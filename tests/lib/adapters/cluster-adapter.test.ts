@@ -214,7 +214,7 @@ describe("another process that does not answer", () => {
   test("is not reported as missing if it has announced that it leaves the cluster", async () => {
     const { bus, nodes } = await cluster(3);
     const [a, b, c] = first(nodes);
-    // The node no longer receives requests, but its message that it leaves the cluster still reaches the other nodes.
+    // Node c no longer receives requests, but the other nodes still receive its message that it leaves the cluster.
     bus.nodes.delete(c);
     const fetched = all(a).fetchSockets();
     const acknowledged = all(a).emitWithAck("ask");

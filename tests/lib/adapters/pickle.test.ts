@@ -187,7 +187,7 @@ describe("reading pickles with more than plain data", () => {
   test("all bytes except the 35 opcodes for plain data are rejected", () => {
     let known = 0;
     for (let opcode = 0; opcode < 256; opcode++) {
-      // The stack before the opcode and the bytes after it are sufficient for every opcode.
+      // Every opcode finds enough operands on the stack before it, or in the bytes after it.
       const around = [`80045d7d4b014b0128`, `${"00".repeat(16)}2e`];
       const bytes = Buffer.from(around.join(opcode.toString(16).padStart(2, "0")), "hex");
       try {

@@ -29,7 +29,7 @@ const CHANNEL = "flask-socketio";
 
 type Clients = Pick<PythonAdapterOptions, "publisher" | "subscriber">;
 
-/** Connects the publisher and the subscriber of a host. */
+/** Connects the two Redis clients with which a server publishes and subscribes. */
 type ConnectClients = (context: TestContext, url: string) => Promise<Clients>;
 
 const connectNodeRedis: ConnectClients = async (context, url) => {
@@ -52,7 +52,7 @@ const connectIoredis: ConnectClients = async (context, url) => {
   return clients;
 };
 
-/** Resolves when exactly this many hosts are subscribed. */
+/** Resolves when exactly this many servers are subscribed to the channel. */
 async function subscribed(url: string, hosts: number): Promise<void> {
   const client = new Redis(url);
   try {
@@ -334,7 +334,8 @@ describe("the Python adapter during failures of Redis", { skip: noRedis }, () =>
       ] as const) {
         from.io.to("ours").emit("back", 1);
         to.io.local.emit("local");
-        // Messages that waited for Redis arrive before this one, if the other server has subscribed again by then.
+        // `from` first publishes the events that it stored while Redis was stopped, including a "fence". `client` may
+        // receive these events before the event `back`.
         const back = `back from ${from === a ? "a" : "b"}`;
         from.io.emit(back);
         from.io.emit("fence");

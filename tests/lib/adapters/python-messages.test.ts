@@ -150,7 +150,7 @@ describe("writing messages for python-socketio", () => {
       VECTORS.find((each) => each.version === version && each.name === name)?.text ?? "",
     );
 
-  /** Arguments, and the name of the vector that Python publishes for the same arguments. */
+  /** Arguments, and the name of the vector with the message that Python publishes for the same arguments. */
   const SAME: readonly (readonly [name: string, args: unknown[], rest?: Partial<Emit>])[] = [
     ["object", [{ a: 1 }]],
     ["None", [null]],
@@ -211,7 +211,8 @@ describe("writing messages for python-socketio", () => {
 
   test("throws for an object that resembles a binary placeholder, but only if the event has binary data", () => {
     const lookalike = { _placeholder: true, num: 0 };
-    // Python treats 1 as true. A toJSON() may also return a lookalike, and a lookalike may be nested.
+    // Python treats 1 as true, so an object with `_placeholder: 1` is a lookalike, too. A toJSON() may also return a
+    // lookalike, and a lookalike may be nested.
     const others = [{ _placeholder: 1, num: 7 }, { toJSON: () => lookalike }, [[{ x: lookalike }]]];
     for (const object of [lookalike, ...others]) {
       assert.throws(() => text([object, Buffer.of(1)]), { code: "ERR_PYTHON_INEXPRESSIBLE" });
@@ -290,7 +291,7 @@ describe("reading messages that other programs publish", () => {
   test("reads 100,000 NaN values in linear time", () => {
     assertLinear(100_000, (count) => {
       const many = ",NaN".repeat(count);
-      // json.dumps() escapes whatever is not ASCII.
+      // The first value contains an escape, because Python's json.dumps() escapes all characters outside ASCII.
       for (const before of [String.raw`"\u00e9"`, `"NaN${"N".repeat(4 * count)}"`]) {
         const values = parsePythonJson(`[${before}${many}]`);
         assert.ok(Array.isArray(values) && values.length === count + 1);

@@ -145,7 +145,8 @@ describe("the Python adapter on two servers with one channel", () => {
       .emit("neither");
     a.io.local.emit("local");
     a.io.to("nobody").emit("to nobody");
-    // The message format cannot express that a room is excluded, because Python hosts exclude only sockets.
+    // The message format cannot express that a room is excluded, because Python hosts exclude only sockets. The other
+    // server therefore also sends this event to sockets in the room x.
     a.io.except("x").emit("not the room x");
     a.io.emit("fence");
     assert.deepEqual(await receivedBefore(x), [["to x"], ["to many"], ["not the room x"]]);
@@ -450,7 +451,7 @@ describe("messages from Python servers", () => {
     await until(() => !x.connected);
     assert.equal(y.connected, true);
     assert.deepEqual(errors, []);
-    // Operations of other servers are not published again.
+    // The server must not publish the operations again that it received from other servers.
     assert.deepEqual(redis.published, []);
   });
 
@@ -489,7 +490,7 @@ describe("messages from Python servers", () => {
     const off = await host(context, redis);
     const on = await host(context, redis, { pickle: true });
     const [without, client] = [await off.io.testClient(), await on.io.testClient()];
-    // pickle.dumps({'method': 'emit', 'event': 'ev', 'data': (1, b'q'), 'namespace': '/'})
+    // The result of pickle.dumps({'method': 'emit', 'event': 'ev', 'data': (1, b'q'), 'namespace': '/'}) in Python.
     const pickle = Buffer.from(
       "80049541000000000000007d94288c066d6574686f64948c04656d6974948c056576656e74948c026576948c0464617461944b0143017194" +
         "86948c096e616d657370616365948c012f94752e",

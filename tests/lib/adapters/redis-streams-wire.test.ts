@@ -68,7 +68,8 @@ const IN_CHANNELS: readonly (ClusterMessage | ClusterAnswer | RecoveryNews)[] = 
 const comparable = (value: unknown): unknown =>
   JSON.stringify(value, (_name, each: unknown) => {
     if (each instanceof Uint8Array) return { bytes: [...each] };
-    // JSON.stringify() has called toJSON() of a Buffer before it calls this function.
+    // If the value is a Buffer, JSON.stringify() has called its toJSON() before it calls this
+    // function with the result.
     const { type, data } = Object(each);
     if (type === "Buffer" && Array.isArray(data)) return { bytes: data };
     return each instanceof Set ? [...each] : each;

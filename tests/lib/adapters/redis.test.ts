@@ -99,7 +99,8 @@ describe("the Redis adapter", () => {
     const { adapter, host, publisher, subscriber, event } = await start({ heartbeatInterval: 10 });
     publisher.counts = [2, 1];
     await until(() => adapter.stats().subscribedToAll);
-    // Redis has both subscriptions now, but its reply to the second has not arrived yet.
+    // Redis has processed the subscription to the room and the subscription to the pattern, but its
+    // reply to the latter has not arrived yet.
     subscriber.emit("messageBuffer", ROOM, event(1));
     for (const number of [2, 2, 3]) {
       subscriber.emit("messageBuffer", ROOM, event(number));
@@ -211,7 +212,7 @@ describe("the Redis adapter", () => {
     subscriber.emit("messageBuffer", Buffer.from("socket.io-response#/#"), noise);
     subscriber.emit("messageBuffer", Buffer.from("unknown"), noise);
     const valid = event(1);
-    // The packet is invalid, and its options are valid.
+    // Make the packet in this message invalid. The broadcast options in the message stay valid.
     valid[valid.indexOf("type")] = 0x78;
     subscriber.emit("messageBuffer", ROOM, valid);
     assert.equal(adapter.stats().invalid, 4);

@@ -57,7 +57,7 @@ describe("replays of a Redis stream", () => {
     assert.equal(await briefest.complete, false);
     assert.deepEqual(await Promise.all([lowest.complete, highest.complete]), [true, true]);
     assert.deepEqual(lowest.pages.flat(), ENTRIES.slice(1));
-    // The first page for this client is shared, and begins before the client's offset.
+    // This client has the offset 6-0. It shares its first page with another client, so the page begins with 5-0.
     assert.deepEqual(highest.pages.flat(), ENTRIES.slice(4));
     assert.deepEqual(briefest.pages.flat(), ENTRIES.slice(1, 4));
     assert.deepEqual(calls, ["(1-0 10-0", "(4-0 10-0", "(7-0 10-0", "(10-0 10-0", "- +"]);

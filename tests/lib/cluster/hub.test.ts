@@ -268,8 +268,8 @@ describe("a client that reconnects to another worker", () => {
     await turn();
     const missed = other.join(restored, "pid");
     other.emit("event", 8);
-    // The events that the primary had numbered before it answered come first. The events that this node received
-    // meanwhile follow.
+    // The events that the primary had numbered before it answered restoreSession() come first. The events that the node
+    // `other` received meanwhile follow.
     assert.deepEqual(missed, [4, 2, 3, 5, 6, 7]);
     assert.deepEqual(other.heard("a"), [8]);
   });
@@ -366,7 +366,7 @@ describe("a client that reconnects to another worker", () => {
     await turn();
     const restored = await one.adapter.restoreSession("pid", offset);
     assert.ok(typeof restored === "object");
-    // The middleware has rejected the client.
+    // The server makes these two calls when middleware has rejected a recovering client.
     one.adapter.endRecovery(restored);
     one.adapter.delAll("a");
     await turn();
@@ -436,7 +436,7 @@ describe("a client that reconnects to another worker", () => {
   test("starts a new session if the missed events exceed maxReplay only in their JSON encoding", async () => {
     const [one, other] = await two({ ...LIMITS, maxReplay: 3_500 });
     one.lose("a");
-    // JSON encodes each of these characters as six characters.
+    // JSON encodes each of these characters as six characters, so the event has more than 6,000 bytes.
     one.emit("event", "\u0001".repeat(1_000));
     await turn();
     assert.equal(await other.restore("pid"), "packets dropped");
@@ -500,7 +500,7 @@ describe("memory for recovery in the primary", () => {
     say({ type: "keep", nsp, body: new Uint8Array(length), kept });
   }
 
-  /** Returns how many packets a client has missed, or why it starts a new session. */
+  /** Returns how many packets a client has missed, or why the client must start a new session. */
   function claim(nsp: string, pid: string): number | string {
     const request = requests++;
     say({ type: "claim", nsp, request, pid, offset: undefined });

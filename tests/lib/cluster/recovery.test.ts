@@ -233,7 +233,8 @@ test("a worker exits when the primary hangs and too many messages wait for it", 
   const folder = mkdtempSync(join(tmpdir(), "barewire-test-"));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   const program = await startWorkers(context, { workers: 2 }, { TMPDIR: folder });
-  // node:cluster may have passed a new connection to the exiting worker, and does not close this connection.
+  // When the client reconnects, node:cluster may pass the connection to the exiting worker, and would not close it.
+  // With this timeout, the client gives up the connection and connects again.
   const [[one], [other]] = await clientsOfBoth(context, program.url, {
     timeout: 3_000,
     transports: ["websocket"],
@@ -250,7 +251,7 @@ test("a worker exits when the primary hangs and too many messages wait for it", 
   await program.says(/Worker \d has ended: exit code 0/);
   await eventually(() => one.socket.connected, "the client reconnects");
   assert.equal(other.disconnections, 0);
-  // The folder with the sockets of the running processes still exists.
+  // Only the folder with the sockets of the running processes still exists.
   const left = readdirSync(folder).filter((name) => name.startsWith("barewire-"));
   assert.equal(left.length, 1);
 });

@@ -189,7 +189,7 @@ test("of two workers that shut down at once, neither forwards a client back to t
 test("a worker answers a forwarded request itself, even if another worker has the session", async (context) => {
   const [one, other] = await startTwo(context);
   const path = `${HANDSHAKE}&sid=${generateSessionId(2)}`;
-  // A worker that mistakes worker 1 for worker 2 would send this header.
+  // Worker 3 would send this header if it forwarded a request for a session of worker 2 to worker 1 by mistake.
   const headers = { "barewire-forwarded": `${SECRET} 3 127.0.0.1 1 tcp` };
   const request = httpRequest({ socketPath: one.path, path, headers, agent: false });
   request.end();

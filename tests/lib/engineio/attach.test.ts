@@ -125,7 +125,7 @@ describe("An engine on an HTTP server", () => {
     }
   });
 
-  // "Request path".
+  // Engine.IO "Request path".
   test("a WebSocketServer on the same HTTP server receives the upgrades for its own path", async (context) => {
     const http = createServer();
     const io = new Server(http);

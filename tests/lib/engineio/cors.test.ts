@@ -1,5 +1,5 @@
-// Tests which pages of other origins may connect and read the responses: Fetch standard, "CORS protocol". The options
-// are those of the `cors` middleware.
+// Tests which pages of other origins may connect and read the responses: Fetch standard, "CORS protocol". The server's
+// option `cors` has the properties of the options of the `cors` middleware.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -119,7 +119,8 @@ describe("io.engine", () => {
         const cookies = headers["set-cookie"] ?? [];
         const ours = cookies.filter((each) => !each.startsWith("io="));
         assert.deepEqual([ours, cookies.length], [["m=1", "a=1", "b=1", "c=1"], 5]);
-        // A header that middleware sets replaces the earlier value, as in any server.
+        // A header that middleware sets replaces the earlier value of the header, as in any HTTP
+        // server of Node.
         assert.equal(headers.vary, "Accept, Cookie, origin");
         assert.equal(headers["x-last"], "listener");
 
@@ -194,7 +195,8 @@ describe("io.engine", () => {
 
   test("encodes header values as UTF-8, so that no character injects a line into the 101 response", async (context) => {
     const { io, port } = await serve(context);
-    // The low bytes of the first two characters are CR and LF.
+    // The low bytes of the first two characters are CR and LF, so an encoder that drops the high
+    // bytes would end the line.
     const name = "\u010d\u010ax-injected: yes";
     io.engine.on("headers", (headers) => {
       headers["x-name"] = name;

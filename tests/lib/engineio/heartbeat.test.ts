@@ -103,7 +103,7 @@ describe("Heartbeat", () => {
 describe("A session's heartbeat", () => {
   const options = { pingInterval: 1000, pingTimeout: 400 };
 
-  // "Heartbeat".
+  // Engine.IO "Heartbeat".
   test("pings over WebSocket, and ends the session if no pong arrives", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context, options);

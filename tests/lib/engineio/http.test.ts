@@ -157,7 +157,7 @@ describe("A session over HTTP", () => {
     }
   });
 
-  // "Sending data", "Receiving data".
+  // Engine.IO "Sending data", "Receiving data".
   test("answers a POST with ok, and a GET with packets separated by U+001E", async (context) => {
     const { port, io } = await serve(context);
     io.on("connection", (socket) => socket.emit("one", Buffer.from([1])).valueOf());
@@ -228,7 +228,7 @@ describe("A request for a session", () => {
 
     const endless = open(port, client.path, { method: "POST" });
     const answer = answerTo(endless);
-    // The request is chunked, so the server does not know its length in advance.
+    // The request body is chunked, so the server does not know its length in advance.
     let answered = false;
     void answer.then(() => {
       answered = true;
@@ -265,7 +265,7 @@ describe("A request for a session", () => {
     }
   });
 
-  // "Headers".
+  // Engine.IO "Headers".
   test("CVE-2026-59725: a POST of application/octet-stream gets 400, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];

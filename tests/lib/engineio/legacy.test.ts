@@ -316,7 +316,7 @@ describe("Socket.IO 4", () => {
     const { io, port } = await serve(context, { ...OPTIONS, connectionStateRecovery: {} });
     const old = new WebSocketClient(port, WEBSOCKET);
     await old.next();
-    // Clients 2.x cannot recover, so they receive no secret.
+    // Clients 2.x cannot recover, so their CONNECT packet contains no `pid`.
     assert.equal(await old.next(), "40");
     const today = new WebSocketClient(port);
     assert.match(await today.join(), /^40\{"sid":"[^"]+","pid":"[^"]+"\}$/);

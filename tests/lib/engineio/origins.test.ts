@@ -109,7 +109,7 @@ describe("origins", () => {
       [400, '{"code":3,"message":"Origin not allowed"}'],
     );
     await upgradeStatus(port, headers);
-    // This is the error behind a proxy that terminates TLS and sends no X-Forwarded-Proto.
+    // The server reports this error if it runs behind a proxy that terminates TLS and sends no X-Forwarded-Proto.
     const why = {
       name: "ORIGIN_NOT_ALLOWED",
       origin: PAGE,
@@ -261,7 +261,10 @@ describe("a page in Chromium", { skip: noChromium }, () => {
   });
   after(() => browser?.close());
 
-  /** Opens a page of one origin and a server of another. The server has already set a cookie in the browser. */
+  /**
+   * Starts a server, and opens a page of another origin in the browser. The server has already set a cookie in the
+   * browser.
+   */
   async function open(
     context: TestContext,
     options: ServerOptions,

@@ -40,7 +40,7 @@ transportSuite({
       vanish: () => {
         const polled = poll();
         polled.catch(() => {});
-        // When the POST is answered, the server has received the GET, so the connection of the GET may break.
+        // When the POST is answered, the server has received the GET. Only then is the connection of the GET broken.
         void client.post("3").then(() => pending?.destroy());
       },
       ended: async () => {

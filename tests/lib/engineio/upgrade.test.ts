@@ -32,7 +32,7 @@ function numbers(io: Server): number[] {
 }
 
 describe("The upgrade", () => {
-  // "Upgrade".
+  // Engine.IO "Upgrade".
   test("answers the probe, ends the waiting GET with noop, and then uses the WebSocket", async (context) => {
     const { port, io } = await serve(context);
     const received = numbers(io);

@@ -132,7 +132,7 @@ describe("A session over a WebSocket", () => {
     }
   });
 
-  // "WebSocket".
+  // Engine.IO "WebSocket".
   test("receives and sends one packet in each message, and binary data without a prefix", async (context) => {
     const { port, io } = await serve(context);
     io.on("connection", (socket) => socket.on("echo", (...args) => socket.emit("echo", ...args)));
@@ -233,8 +233,8 @@ describe("A session over a WebSocket", () => {
       client.socket.end();
       await client.closed;
     }
-    // A request body is also data before the handshake response. Newer versions of Node parse the body and discard
-    // it.
+    // A request body also arrives before the server has sent the handshake response. Newer versions of Node parse the
+    // body and discard it.
     const path = "/socket.io/?EIO=4&transport=websocket";
     const client = new TcpClient(port).write(upgradeRequest(path, { "Content-Length": "8" }));
     client.write("somebody").socket.end();
@@ -258,7 +258,7 @@ describe("A session over a WebSocket", () => {
       await turn();
     }
     for (let i = 0; i < 10; i++) io.emit("number", sent++, text);
-    // A volatile event must not wait while the socket is full.
+    // The socket's buffer is full, so the server must drop volatile events instead of storing them.
     io.volatile.emit("number", -1);
     socket.volatile.emit("number", -1);
     client.socket.resume();

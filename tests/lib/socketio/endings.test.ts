@@ -52,7 +52,10 @@ type Ending =
   | "pingTimeout"
   | "parseError";
 
-/** The reason on the server, and the packets that the client receives from the ending until its connection ends. */
+/**
+ * The disconnect reason on the server, and the packets that the client receives from the ending until its connection
+ * ends.
+ */
 type Cell = readonly [reason: DisconnectReason, received: string];
 
 /** A client under test. */
@@ -206,7 +209,8 @@ const ENTER: Record<State, (io: Server, port: number) => Promise<Peer>> = {
     peer.client.socket.pause();
     while (only(io).conn.writable) {
       only(io).emit("large", "x".repeat(10_000_000));
-      // In each turn, the operating system accepts as much data as it can buffer.
+      // Wait until the operating system has accepted data. When its buffers are full, the session is no longer
+      // writable.
       await turn();
     }
     return peer;
@@ -227,7 +231,7 @@ function passHeartbeat(clock: Clock): void {
 interface Setting {
   readonly io: Server;
   readonly running: Running;
-  // Endings that the server causes need no peer and no clock.
+  // Endings that the server causes need no peer and no clock, so both properties are optional.
   readonly peer?: Peer;
   readonly clock?: Clock;
 }
@@ -311,7 +315,7 @@ const CELLS: Record<Ending, Record<State, Cell>> = {
   // The client does not answer pings, but it reads all data.
   pingTimeout: {
     ...everywhere("ping timeout", "bye 2 400", "bye 2 1005"),
-    // The session drops the packets that the client does not read when the session ends.
+    // When the session ends, it drops the packets that the client has not read.
     congested: ["ping timeout", "1005"],
     noGet: ["ping timeout", "400"],
     opened: ["ping timeout", "400"],
@@ -334,7 +338,7 @@ const LEAVES: ReadonlySet<Ending> = new Set([
   "clientVanishes",
 ]);
 
-/** Formats packets as in the table. */
+/** Formats packets like the second element of a Cell. */
 function shortened(packets: readonly string[]): string {
   return packets
     .filter((packet) => packet !== "6" && !packet.startsWith('42["large"'))

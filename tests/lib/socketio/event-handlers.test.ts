@@ -52,7 +52,8 @@ describe("ackReturnValues", () => {
       const { client } = await start(context, RETURNS, (socket) => {
         socket.on("e", (...args) => Reflect.apply(handler, socket, args));
       });
-      // A listener with rest parameters has a `length` of 0, so the handler is also added directly.
+      // The server recognizes a handler that takes the callback by its `length`. The listener above
+      // has rest parameters and therefore a `length` of 0, so the handler is also added directly.
       const direct = await start(context, RETURNS, (socket) => {
         Reflect.apply(socket.on, socket, ["e", handler]);
       });

@@ -51,7 +51,7 @@ class Chat extends Base {
 
   onNothing(): void {}
 
-  // This field is not a method.
+  // This field is not a method, so it must not become an event handler.
   online = true;
 
   readonly onField = (_socket: Socket): string => `field of ${this.name}`;

@@ -8,7 +8,7 @@ import { PollingClient, serve, turn, until, WebSocketClient } from "../../suppor
 import { gatherUncaught } from "../../support/uncaught.ts";
 
 describe("Namespace", () => {
-  // "Connection to a namespace".
+  // Socket.IO "Connection to a namespace".
   test("runs all middleware in order, and connects the client afterwards", async (context) => {
     const { io, port } = await serve(context);
     const log: unknown[] = [];

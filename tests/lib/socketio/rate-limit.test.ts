@@ -405,7 +405,7 @@ describe("TokenBucket", () => {
       const burst = 1 + random.int(30);
       const limit = new RateLimit({ events, interval, burst });
       const bucket = new TokenBucket();
-      // The process may have been running for up to a year.
+      // `now` is the time since the start of the process, in milliseconds: up to a year.
       let now = random.int(31_536_000) * 1000 + random.int(1000) / 1000;
       const passed: number[] = [];
       for (let step = 0; step < 200; step++) {

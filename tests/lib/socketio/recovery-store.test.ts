@@ -47,7 +47,7 @@ class Namespaces {
     return store;
   }
 
-  /** Disconnects a client. The client's session id is also its secret. */
+  /** Disconnects a client, and stores its session. `pid` is used as both its public and its private session id. */
   lose(
     pid: string,
     { name = "/", rooms = [] as readonly string[], address = "", size = 100 } = {},

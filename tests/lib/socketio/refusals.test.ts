@@ -69,7 +69,10 @@ async function refusal(port: number, packet = "40"): Promise<unknown> {
   return JSON.parse(answer.slice(answer.indexOf("{")));
 }
 
-/** Returns the CONNECT_ERROR packet that a client 2.x receives, with the data or the message alone. */
+/**
+ * Returns the packet with which the server rejects a client 2.x. Its payload is only the error's data, or only the
+ * error's message if there is no data.
+ */
 async function refusalOf2(port: number): Promise<string> {
   const client = new WebSocketClient(port, "/socket.io/?EIO=3&transport=websocket");
   await client.next();

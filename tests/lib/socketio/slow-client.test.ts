@@ -15,7 +15,10 @@ import { keys } from "../../support/table.ts";
 
 const PARTS = 200;
 const PART = "x".repeat(100_000);
-/** This is more than one response to a poll may contain, but much less than the size of all parts together. */
+/**
+ * The limit for the bytes that wait. It exceeds the size of the largest response to a poll, but is much less than the
+ * size of all parts together.
+ */
 const MOST = 2_000_000;
 
 /** Sends all parts. Returns the largest number of bytes that waited. */
@@ -148,7 +151,10 @@ interface SlowClient {
   readonly socket: Socket;
   /** The callbacks that acknowledge the client's events. */
   readonly answers: ((...args: unknown[]) => void)[];
-  /** Makes packets that are sent in the rest of this turn of the event loop wait in the session. */
+  /**
+   * Blocks the client's connection: until the end of this turn of the event loop, packets to the client wait in the
+   * session.
+   */
   stall(): void;
   /** Returns the packets received before the event "end". */
   received(): Promise<(string | Buffer)[]>;
@@ -189,7 +195,7 @@ const CLIENTS: Readonly<Record<Transport, (io: Server, port: number) => Promise<
       }
       return packets.slice(0, -1);
     };
-    // No poll is pending, so all packets already wait in the session.
+    // No poll is pending, so all packets already wait in the session, and stall() has nothing to do.
     return { socket, answers, stall: () => {}, received };
   },
   websocket: async (io, port) => {
@@ -337,7 +343,7 @@ describe("backpressurePolicy", () => {
     );
     const late = packets.filter((packet) => `${packet}`.startsWith('42["late"'));
     assert.equal(late.length, 15);
-    // A packet that waited after an acknowledgement still arrives after it.
+    // A packet that waited behind an acknowledgement still arrives after the acknowledgement.
     assert.equal(packets[0], "430[0]");
     assert.deepEqual(packets.slice(-15), late);
     assert.ok(io.stats().dropped > 0, "no event was dropped");
@@ -448,7 +454,7 @@ describe("backpressurePolicy", () => {
     assert.ok(slow !== undefined && socket !== undefined);
     slow.socket.pause();
     let most = 0;
-    // The total exceeds the buffers of the operating system, and is many times the limit.
+    // The total size of the events exceeds the buffers of the operating system, and is many times the limit.
     for (let n = 0; n < 400; n++) {
       io.emit("n", n, PART);
       most = Math.max(most, socket.bufferedAmount);

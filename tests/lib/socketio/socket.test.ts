@@ -179,7 +179,7 @@ describe("Socket", () => {
     assert.equal(await other.next(), '421["b"]');
   });
 
-  // "Disconnection from a namespace".
+  // Socket.IO "Disconnection from a namespace".
   test("delivers no further event after disconnect() in a listener", async (context) => {
     const { socket, client, io } = await serveJoined(context);
     const log: unknown[] = [];

@@ -297,7 +297,7 @@ describe("An adapter for socket.io", () => {
     for (const packet of [[], ["connection", {}], [1], "text"]) {
       adapter.receive(message({ type: 9, data: { packet } }));
     }
-    // Emitters used this packet type for events with binary data.
+    // Emitters for socket.io used packet type 5 for events with binary data.
     adapter.receive(message({ type: 3, data: { packet: { type: 5, data: ["last", 1] }, opts } }));
     assert.equal(await near.client.next(), '42["last",1]');
 

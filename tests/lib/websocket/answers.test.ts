@@ -160,7 +160,7 @@ describe("WebSocketServer answers every upgrade request", () => {
     test(`with ${setup}: ${ours} for its path, ${others} for other paths`, async (context) => {
       const clock = late ? new Clock(context) : undefined;
       const port = await setUp(context);
-      // The request target has the form of RFC 9112 §3.2.1 or that of RFC 9112 §3.2.2.
+      // The request target is in origin-form (RFC 9112 §3.2.1) or in absolute-form (RFC 9112 §3.2.2).
       for (const origin of ["", `http://127.0.0.1:${port}`, `HTTP://user@localhost`]) {
         for (const target of [`${origin}${PATH}`, `${origin}${PATH}?a=/b`]) {
           const client = new TcpClient(port).write(upgradeRequest(target));

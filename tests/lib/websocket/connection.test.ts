@@ -328,7 +328,8 @@ describe("a paused connection delivers all messages that it received before its 
           const { peer, key, outcome } = await make(context, deflate);
           const mask = key === undefined ? {} : { key };
           const close = code === 1000 ? frame(8, bytes("03 e8"), mask) : EMPTY;
-          // The pong shows that the server has read the packet from TCP.
+          // The peer sends a ping and all messages in one packet. The pong shows that the other end has read this
+          // packet from TCP.
           peer.write(
             Buffer.concat([frame(9, "", mask), messages(DIGITS, length, deflate, key), close]),
           );

@@ -91,7 +91,7 @@ describe("createWebSocketStream", () => {
           await turn();
         }
         await written;
-        // This is the high-water mark of the stream, plus one message and its frame header.
+        // The limit is the high-water mark of the stream, plus one message and its frame header.
         const bound = getDefaultHighWaterMark(false) + MESSAGE + 64;
         assert.ok(most.readable <= bound + MESSAGE, JSON.stringify(most));
         assert.ok(most.writable <= bound + MESSAGE, JSON.stringify(most));

@@ -220,7 +220,7 @@ describe("MessageDeflate and earlier messages", () => {
     const messages = [secret, Buffer.concat([random.bytes(100), secret]), random.bytes(3000)];
     const zlib = {};
     for (let n = 0; n < 3; n++) {
-      // Each round uses new connections with the same settings, so that the connections share streams.
+      // Each round uses new connections with the same settings, so that the connections share zlib streams.
       const jobs = Array.from({ length: 30 }, async (_, i) => {
         const each = end("server", NO_CONTEXT, { zlib });
         const message = messages[i % messages.length] ?? secret;

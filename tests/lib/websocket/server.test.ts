@@ -359,7 +359,7 @@ describe("WebSocketConnection", () => {
     for (const [name, ...args] of [
       ["ping", 100],
       ["ping", { length: 100 }],
-      // If only some of the code rounded the length, one byte would remain uninitialized.
+      // A frame for 5.5 bytes could be rounded up to 6 bytes, of which the last would be uninitialized memory.
       ["ping", { length: 5.5 }],
       ["send", 1_000_000],
       ["send", { length: 1_000_000_000 }],

@@ -135,7 +135,7 @@ describe("WebSocketStream", () => {
       }
       await writing;
       assert.equal(received, TOTAL);
-      // This is the high-water mark of the socket, plus two messages and their frame headers.
+      // The limit is the high-water mark of the socket, plus two messages and their frame headers.
       const bound = getDefaultHighWaterMark(false) + 2 * (MESSAGE + 4);
       assert.ok(most <= bound, `${most} bytes`);
     });

@@ -154,7 +154,7 @@ describe("protocol revision 3", () => {
   });
 });
 
-// "Query parameters".
+// Engine.IO "Query parameters".
 describe("parseQuery", () => {
   test("returns the same as URLSearchParams", () => {
     const searches = fc.string({ unit: fc.constantFrom(..."ab=&?%+21/é;#"), maxLength: 12 });

@@ -208,7 +208,8 @@ for (const { client, twice } of CLIENTS) {
       assert.deepEqual(decode(body), TEXTS.map(message));
     });
 
-    // In browsers, clients 1.x also send payloads without binary data as text.
+    // For payloads without binary data: in Node, clients 1.x send bytes. In browsers, they send text, as clients 2.x
+    // do.
     test("our decoder decodes text that the client sends in Node, as bytes (1.x) or as text (2.x)", () => {
       const packets = TEXTS.map((data) => ({ type: "message", data }));
       const sent = theirs(packets, true);
@@ -217,7 +218,8 @@ for (const { client, twice } of CLIENTS) {
     });
 
     test("each parser decodes the binary data of the other parser, as bytes and as base64", () => {
-      // If the bytes were part of a pool, this parser would send the whole pool.
+      // `data` has an ArrayBuffer of its own. If it shared Node's Buffer pool, the client's parser would send the whole
+      // pool.
       const data = Buffer.from(Uint8Array.of(1, 2, 255).buffer);
       const packets = [
         { type: "message", data: TEXTS[1] },
@@ -234,7 +236,7 @@ for (const { client, twice } of CLIENTS) {
         assert.deepEqual(got[0], ["message", JSON.parse(TEXTS[1]?.slice(1) ?? "")]);
         assert.deepEqual(got[1], ["message", data]);
         const sent = theirs(packets, supportsBinary);
-        // The oldest parser sends the wrong bytes: the whole pool of Node, or none of it.
+        // The parser of version 1.3 sends wrong bytes: the whole Buffer pool of Node, or none of its bytes.
         if (client === "socket.io-client-1.3") continue;
         assert.deepEqual(
           comparable(decode(typeof sent === "string" ? sent : new Uint8Array(sent))),

@@ -90,7 +90,10 @@ function theirLines(body: string): { lines: string[]; failed: boolean } {
   return { lines: whole.map(({ type, data }) => line(type, data)), failed };
 }
 
-/** Asserts that both decoders decode a payload to the same packets. Only the rules for base64 differ: see below. */
+/**
+ * Asserts that both decoders decode a payload to the same packets. The only exception is base64 that our decoder
+ * rejects and engine.io-parser accepts.
+ */
 function sameReading(body: string): void {
   const our = ourLines(body);
   const their = theirLines(body);

@@ -20,7 +20,7 @@ import { BREACHES, PACKETS } from "../../vectors/engineio.ts";
 type Name = keyof typeof BREACHES;
 const NAMES = Object.keys(BREACHES).filter((name): name is Name => name in BREACHES);
 
-// "Protocol".
+// Engine.IO "Protocol".
 describe("a packet", () => {
   for (const { does, text, type, data } of PACKETS) {
     test(does, () => {

@@ -78,7 +78,7 @@ const OTHER_FORMS: readonly (readonly [encoded: string, value: unknown])[] = [
   ["c7 02 00 01 02", Uint8Array.of(1, 2).buffer],
   ["c8 00 02 00 01 02", Uint8Array.of(1, 2).buffer],
   ["c9 00 00 00 02 00 01 02", Uint8Array.of(1, 2).buffer],
-  // Binary data with the same lengths as `undefined` and dates.
+  // Binary data with the same lengths as the extensions for `undefined` and dates.
   ["c7 01 00 07", Uint8Array.of(7).buffer],
   ["c7 08 00 00 00 00 00 00 00 00 07", Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 7).buffer],
 ];

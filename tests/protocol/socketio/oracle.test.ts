@@ -31,7 +31,7 @@ const RUNS = { seed, numRuns: 3000 };
 type Name = keyof typeof BREACHES;
 const NAMES = Object.keys(BREACHES).filter((name): name is Name => name in BREACHES);
 
-// Formats packets as text. A value and the same value after JSON and attachments have the same text.
+// Formats packets as text. A value and the decoded copy of the value have the same text.
 
 function canonical(value: unknown): unknown {
   if (value === undefined || typeof value === "function") return null;
@@ -65,7 +65,8 @@ function ourLine(packet: Packet): string {
 }
 
 function theirLine({ type, nsp, id, data }: theirs.Packet): string {
-  // Our decoder returns one form for both payloads of CONNECT_ERROR, and ignores an id that has no meaning.
+  // Our decoder converts a CONNECT_ERROR payload that is a string to an object with this message, and ignores ids
+  // except those of events and acknowledgements. So this function does the same.
   const payload = type === CONNECT_ERROR && typeof data === "string" ? { message: data } : data;
   return line(type, nsp, type === EVENT || type === ACK ? id : undefined, payload);
 }
@@ -199,7 +200,7 @@ const word = fc.oneof(
   fc.string({ unit: "binary" }),
   fc.constantFrom("_placeholder", "num", "constructor", "toString", "51-/a,", "\ud835", "é€𐍈"),
 );
-// socket.io-parser loses this key: see below.
+// socket.io-parser loses the key "__proto__", as a test at the end of this file shows.
 const key = word.filter((name) => name !== "__proto__");
 
 const scalar: fc.Arbitrary<unknown> = fc.oneof(

@@ -175,7 +175,7 @@ describe("RFC 6455 §4.2.2 Sending the Server's Opening Handshake", () => {
     }
   });
 
-  // RFC 9110 §5.6.1.2.
+  // RFC 9110 §5.6.1.2: empty elements of a list are ignored.
   test("ignores empty elements of a list", () => {
     for (const list of ["echo,", ",echo", ", ,echo, ,chat,"]) {
       const offering = {
@@ -274,7 +274,7 @@ describe("RFC 6455 §4.1 Client Requirements", () => {
     ]) {
       assert.deepEqual(judgeHandshake(OFFER, 101, headers), plain);
     }
-    // RFC 9110 §5.6.1.2.
+    // RFC 9110 §5.6.1.2: empty elements of a list are ignored.
     const empty = judgeHandshake({ ...OFFER, deflate: {} }, 101, {
       ...ANSWER,
       "sec-websocket-extensions": ", permessage-deflate,",

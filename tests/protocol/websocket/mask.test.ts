@@ -33,7 +33,8 @@ describe("mask()", () => {
     const original = Uint8Array.from({ length: 280 }, (_, i) => (i * 37 + 11) & 0xff);
     for (const key of KEYS.map(bytes)) {
       for (let start = 0; start < 9; start++) {
-        // Long payloads are masked word by word, so their alignment in memory must not matter.
+        // Long payloads are masked word by word. The result must be the same at each alignment in
+        // memory.
         for (const end of [...range(start, 40), ...range(start + 253, start + 264)]) {
           for (let place = 0; place < 4; place++) {
             const actual = new Uint8Array(new ArrayBuffer(284), place, 280);

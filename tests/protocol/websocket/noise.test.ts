@@ -84,7 +84,7 @@ test(`a Receiver decodes 100,000 random inputs or fails with a rule, alike at ev
     }
   }
   // The inputs must reach all checks, not only the first check. The three rules about close frames and inflation are
-  // missing, because the endpoint checks them.
+  // missing, because an Endpoint checks them, and a Receiver does not.
   assert.equal(outcomes.size, Object.keys(RULES).length - 3, `${[...outcomes]}`);
 });
 

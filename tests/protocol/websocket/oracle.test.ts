@@ -20,7 +20,8 @@ function messages(random: Random): Message[] {
   return Array.from({ length: 60 }, () => {
     const length = random.int(3) === 0 ? random.int(70_000) : (random.pick(lengths) ?? 0);
     if (random.int(2) === 0) return Buffer.from(random.bytes(length));
-    // The conversion to UTF-8 and back replaces a lone surrogate at the end.
+    // slice() may leave a lone surrogate at the end, which the conversion to UTF-8 and back
+    // replaces.
     return Buffer.from("aé€𝒳".repeat(length).slice(0, length)).toString();
   });
 }

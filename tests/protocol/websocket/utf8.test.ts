@@ -55,8 +55,8 @@ function readable(input: Uint8Array): number {
 }
 
 /**
- * Compares with the oracle at every split. push() must return `false` for the chunk with the first invalid byte, and
- * no earlier.
+ * Compares the checker with readable() at every split of the input. push() must return `false` for the chunk with the
+ * first invalid byte, and no earlier.
  */
 function checkEverySplit(input: Uint8Array): void {
   const good = readable(input);
