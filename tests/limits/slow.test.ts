@@ -22,7 +22,7 @@ describe("The rest of the body of a refused request", () => {
     ],
     ["unknown session", 400, "Content-Length: 5\r\n\r\n4"],
   ] as const) {
-    test(`may take five more seconds: ${name}`, async (context) => {
+    test(`the rest of the body may take five more seconds: ${name}`, async (context) => {
       const clock = new Clock(context);
       const { port } = await serve(context);
       const { path } = await PollingClient.open(port);

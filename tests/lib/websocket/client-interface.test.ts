@@ -339,7 +339,7 @@ describe("WebSocket: send()", () => {
     await once(socket, "close");
   });
 
-  check("sends the content that a buffer has at the call", async (context) => {
+  check("sends the bytes that a buffer has when send() is called", async (context) => {
     const socket = await opened(context);
     const data = new Uint8Array(2000).fill(1);
     socket.send(new Blob(["first"]));
@@ -698,7 +698,7 @@ describe("CloseEvent", () => {
 });
 
 describe("permessage-deflate: a window that zlib does not support", () => {
-  check("messages are sent uncompressed, and compressed ones are received", async (context) => {
+  check("messages are sent uncompressed, and compressed messages are read", async (context) => {
     const extension = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=8\r\n";
     const firstBytes: (number | undefined)[] = [];
     const text = "compressible ".repeat(500);
