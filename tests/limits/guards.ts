@@ -108,7 +108,7 @@ export const GUARDS: readonly Guard[] = [
     from: "if (this.#authSize + authSize > maxAuthSize) {",
     to: "if (this.#authSize > maxAuthSize) {",
     test: "tests/limits/connect.test.ts",
-    title: "of more than maxAuthSize bytes is refused, and the connection stays open",
+    title: "auth of more than maxAuthSize bytes is refused, and the connection stays open",
   },
   {
     bound:
@@ -212,7 +212,7 @@ export const GUARDS: readonly Guard[] = [
     from: "this.sessions = new FairEviction(maxSessions, maxBytes);",
     to: "this.sessions = new FairEviction(maxSessions, Number.POSITIVE_INFINITY);",
     test: "tests/lib/socketio/recovery-store.test.ts",
-    title: "are limited in number and bytes, for all namespaces together",
+    title: "stored sessions are limited in number and bytes, for all namespaces together",
   },
   {
     bound: "Sessions that are kept for clients that may recover",
