@@ -619,9 +619,10 @@ export class Server<
   }
 
   /**
-   * Sets the error handler for namespaces that have no onError() handler of their own. It receives
-   * what event handlers, connection handlers and middleware throw or reject with. Its return value
-   * acknowledges the event. Without an error handler, errors become uncaught exceptions.
+   * Sets the error handler for namespaces that have no onError() handler of their own. The error
+   * handler is called when an event handler, a connection handler or middleware throws or rejects.
+   * If the failed handler was handling an event, the server acknowledges the event with the error
+   * handler's return value. Without an error handler, errors become uncaught exceptions.
    *
    * @param handler receives the error and a description of the call
    * @throws ArgumentTypeError if `handler` is not a function

@@ -81,7 +81,8 @@ function echo({
 
 async function connect(stage: Stage): Promise<number> {
   const { server, load, port } = stage;
-  // Warms up the server, because V8 compiles only code that was executed often. Closing the connections is not measured.
+  // Warms up the server, because V8 compiles only code that was executed often. The loop waits until all connections
+  // are closed, so closing them is not measured.
   for (let n = 0; n < 4; n++) {
     await load.call("connect", { port, count: 1000, path: PATH });
     await load.call("disconnect");
@@ -107,7 +108,7 @@ function idle(count: number, extensions?: string): Case["measure"] {
   return async (stage) => {
     const { server, load, port } = stage;
     const offers = extensions === undefined ? {} : { extensions };
-    // The first clients cause one-time costs, so they are not measured.
+    // The first clients cause one-time costs in the server, so their memory is not measured.
     await load.call("connect", { port, count: 200, path: PATH, ...offers });
     const before = await server.number("memory");
     await load.call("connect", { port, count, path: PATH, ...offers });

@@ -3,10 +3,11 @@
 //
 //   npx tsx bench/cluster.ts [rounds]
 //
-// On a machine with two cores, the load generator shares the cores with the workers, so the elapsed time
-// says little. The workers share only the primary process. If an echo cost the same in a worker as in one process, two
-// workers on two idle cores would therefore process twice as many echoes as one process. The printed ratio takes the
-// measured costs into account: 2 × (cost in one process) / (cost in workers, including the primary).
+// On a machine with two cores, the load generator shares the cores with the workers, so the elapsed time says little
+// about the cost of workers. The workers share only the primary process. If an echo cost the same in a worker as in one
+// process, two workers on two idle cores would therefore process twice as many echoes as one process. The printed ratio
+// says how many times as many echoes two workers can process at the measured costs: 2 × (cost of an echo in one
+// process) / (cost of an echo in workers, including the primary).
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -5,7 +5,7 @@
 //   npx tsx bench/compare.ts ../other --rounds 5 --only echo-1,idle
 //   npx tsx bench/compare.ts --observed
 //
-// Even if both servers are identical, the machine may be faster or slower when the second one runs. Therefore every
+// Even if both servers are identical, the machine may be faster or slower when the second server runs. Therefore every
 // second pair of measurements begins with the other server.
 
 import { join, resolve } from "node:path";

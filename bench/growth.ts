@@ -5,14 +5,17 @@ import { perUnit } from "./cases.ts";
 import { most, type Settings, withServer } from "./singles.ts";
 import { median } from "./table.ts";
 
-/** The cost of one server with a number of clients. */
+/** The costs of one server with a certain number of clients. */
 export interface Point {
   readonly clients: number;
   /** Resident kB for each client, after a garbage collection. */
   readonly memory: number;
-  /** µs for each echoed message of the TALKERS, while the other clients are silent. */
+  /** Microseconds of processor time for each echoed message. Only TALKERS clients send messages. */
   readonly echo: number;
-  /** µs for each delivery of a broadcast to all clients, one broadcast in a turn of the event loop. */
+  /**
+   * Microseconds of processor time for each delivery of a broadcast to all clients. The server sends one broadcast at a
+   * time.
+   */
   readonly broadcast: number;
 }
 
@@ -24,16 +27,19 @@ export type Growth = Readonly<Record<Name, readonly Point[]>>;
 
 const PATH = "/socket.io/?EIO=4&transport=websocket";
 const TALKERS = 100;
-/** The largest count: 20,000, or fewer if the system's limit of open files is lower. */
+/** The largest number of clients: 20,000, or fewer if the system's limit of open files is lower. */
 const LAST = Math.min(20_000, most);
 const COUNTS = [...[100, 1000, 5000, 10_000].filter((count) => count < LAST), LAST];
-/** Clients that connect before the clients whose memory is measured. `most` includes them. */
+/**
+ * Clients that connect before the clients whose memory is measured. `most` leaves 200 open files free, which is enough
+ * for these clients too.
+ */
 const FIRST = 100;
 
 /** Measures the memory for each client, in kB, in a server that only accepts connections. */
 function measureMemory(settings: Settings, name: Name): Promise<number[]> {
   return withServer(settings, name, {}, async ({ server, load, port }) => {
-    // The first clients cause one-time costs, so they are not measured.
+    // The first clients cause one-time costs in the server, so their memory is not measured.
     await load.call("connect", { port, count: FIRST, path: PATH });
     const before = await server.number("memory");
     const figures: number[] = [];
@@ -70,7 +76,7 @@ async function measureServer(settings: Settings, name: Name): Promise<Point[]> {
   });
 }
 
-/** Returns the medians of several rounds. */
+/** Returns the median of each result over several rounds. */
 function middle(rounds: readonly (readonly Point[])[]): Point[] {
   const of = (at: number, what: keyof Point): number =>
     median(rounds.map((points) => points[at]?.[what] ?? Number.NaN));

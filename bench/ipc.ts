@@ -25,7 +25,10 @@ interface Answer {
 
 export type Commands = Readonly<Record<string, (args: Arguments) => Json | Promise<Json>>>;
 
-/** Executes commands in a process that the bench has started. The process exits with its parent. */
+/**
+ * Executes commands in a process that the bench has started. The process exits when its parent
+ * exits.
+ */
 export function obey(commands: Commands): void {
   process.on("message", async ({ id, name, args }: Command) => {
     const command = commands[name];

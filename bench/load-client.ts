@@ -8,7 +8,7 @@ import { frame } from "../tests/support/frame.ts";
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 const MASKING_KEY = Buffer.from([0x12, 0x34, 0x56, 0x78]);
 
-/** Encodes a message as a client sends it. @param rsv RSV1 to RSV3, RSV1 highest: 0 to 7 */
+/** Encodes a message as a client sends it. @param rsv RSV1 to RSV3 as a number from 0 to 7: RSV1 is the highest bit */
 export function masked(opcode: 0x1 | 0x2, payload: Uint8Array | string, rsv = 0): Buffer {
   return frame(opcode, payload, { rsv, key: MASKING_KEY });
 }
@@ -60,7 +60,7 @@ export interface ConnectOptions {
    * handshake.
    */
   readonly join: boolean;
-  /** Frames that the server sends before the client is connected. */
+  /** The number of frames that the server sends before the client counts as connected. */
   readonly greetings: number;
 }
 

@@ -1,5 +1,5 @@
-// One keep-alive connection of the load generator over HTTP. It sends requests that were prepared in advance, one at
-// a time, and reads only the length of a response.
+// One keep-alive connection of the load generator over HTTP. It sends requests that were prepared in advance, one at a
+// time, and reads only the status, the length and the body of a response.
 
 import { connect, type Socket } from "node:net";
 
@@ -25,7 +25,10 @@ export class HttpClient {
     this.#socket.on("close", () => this.#reject(new Error("closed before the answer")));
   }
 
-  /** Sends one request at a time, and resolves to the body of the response. */
+  /**
+   * Sends a request, and resolves to the body of the response. The caller must wait for the response before the next
+   * call.
+   */
   send(request: Uint8Array): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;

@@ -1,5 +1,5 @@
-// Generates the load on several nodes: connects clients in a room on each node, and clients outside of the room that
-// request broadcasts from the first node.
+// Generates the load on several nodes. Connects clients to each node and adds them to a room. Other clients, which are
+// not in the room, ask the first node to broadcast to the room.
 
 import { type Arguments, type Json, obey } from "./ipc.ts";
 import { LoadClient, masked } from "./load-client.ts";
@@ -26,7 +26,7 @@ async function open(args: Arguments, query: string, greetings: number): Promise<
   return opened;
 }
 
-/** Connects `count` clients to `node`, in the room. */
+/** Connects `count` clients to `node`, which adds them to the room `room`. */
 async function join(args: Arguments): Promise<Json> {
   // Each client receives three frames before it is connected: the Engine.IO handshake, the
   // Socket.IO handshake and the event "joined".

@@ -57,7 +57,7 @@ function message(args: Arguments): { bytes: Buffer; frames: number } {
     // Repetitive JSON, which compresses well.
     const row = '{"id":12345,"name":"barewire","price":10.5,"tags":["a","b"]},';
     const json = Buffer.from(row.repeat(Math.ceil(size / row.length)).slice(0, size));
-    // RFC 7692 §7.2.1: the sender removes the last four bytes.
+    // RFC 7692 §7.2.1: the sender removes the last four bytes of the compressed data.
     const deflated = deflateRawSync(json, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
     return { bytes: masked(0x1, deflated, 4), frames: 1 };
   }
@@ -111,8 +111,8 @@ function echo(args: Arguments): Promise<Json> {
 }
 
 /**
- * Requests bursts for `ms` milliseconds, each after all clients have received the previous burst. Resolves to the number
- * of deliveries.
+ * Requests bursts of `count` broadcasts for `ms` milliseconds. Requests the next burst when all clients have received
+ * the previous burst. Resolves to the number of deliveries.
  */
 function burst(args: Arguments): Promise<Json> {
   const count = number(args, "count");

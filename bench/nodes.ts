@@ -1,5 +1,6 @@
 // Measures the cost of a broadcast with two, four and eight nodes on one Redis, for barewire only. Each node has a few
-// clients of the room. docs/scaling.md computes larger clusters from formulas, and this measurement checks the formulas.
+// clients in the room that receives the broadcasts. docs/scaling.md computes larger clusters from formulas, and this
+// measurement checks the formulas.
 
 import { type Cost, withCluster } from "./redis-cluster.ts";
 import type { Settings } from "./singles.ts";
@@ -7,14 +8,20 @@ import { median, spread } from "./table.ts";
 
 const COUNTS = [2, 4, 8] as const;
 const CLIENTS = 10;
-/** The number of broadcasts in one turn of the event loop. They are sent together, however busy the machine is. */
+/**
+ * The number of broadcasts in one turn of the event loop. Broadcasts of one turn are sent to Redis together, even if
+ * the machine is busy.
+ */
 const BROADCASTS = 16;
 /** The number of broadcasts before the measurement, because V8 compiles only code that was executed often. */
 const WARM_UP = 10_000;
-/** Milliseconds between the measured heartbeats. They are frequent, so that other costs are negligible. */
+/**
+ * Milliseconds between the measured heartbeats. The heartbeats are so frequent that the other costs of Redis are
+ * negligible.
+ */
 const HEARTBEAT = 100;
 
-/** The results of one round with a number of nodes. */
+/** The results of one round with a certain number of nodes. */
 interface Figures {
   /** Bytes that Redis sends for one broadcast. */
   readonly sent: number;
@@ -45,7 +52,7 @@ async function measureBroadcasts(settings: Settings, count: number, ms: number):
   });
 }
 
-/** Measures the cost that all heartbeats cause in Redis, and counts the heartbeats of each node. */
+/** Measures the cost that the heartbeats of all nodes cause in Redis. `result` is the number of these heartbeats. */
 async function measureHeartbeats(settings: Settings, count: number, ms: number): Promise<Cost> {
   const adapter = { heartbeatInterval: HEARTBEAT };
   return withCluster(settings, "barewire", count, adapter, ({ measure, nodes }) =>

@@ -1,4 +1,5 @@
-// Draws the growth as an SVG: one panel for each measurement, by the number of clients on a logarithmic axis.
+// Draws the results of growth.ts as an SVG, with one panel for each measurement. The horizontal axis of a panel is the
+// number of clients, on a logarithmic scale.
 
 import { GROWING, type Growth } from "./growth.ts";
 
@@ -122,7 +123,7 @@ function mark(name: (typeof NAMES)[number], x: number, y: number): string {
     : `<rect class="${name}" x="${round(x - 3)}" y="${round(y - 3)}" width="6" height="6"/>`;
 }
 
-/** Returns a round distance between grid lines, for three to six lines. */
+/** Returns the distance between two grid lines: a round number with which the panel has three to six lines. */
 export function stepFor(most: number): number {
   const power = 10 ** Math.floor(Math.log10(most / 3));
   return power * ([5, 2, 1].find((times) => most / (times * power) >= 3) ?? 1);

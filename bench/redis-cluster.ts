@@ -1,4 +1,4 @@
-// Starts a Redis, its nodes and the load generator, each as a separate process.
+// Starts a Redis, the nodes that use it, and the load generator, each as a separate process.
 
 import { join } from "node:path";
 
@@ -11,7 +11,7 @@ import type { Settings } from "./singles.ts";
 
 export type Library = "barewire" | "socketio";
 
-/** The cost of some work. */
+/** The cost of the work that was passed to `measure`. */
 export interface Cost {
   /** Microseconds of processor time of each node. */
   readonly nodes: readonly number[];
@@ -26,12 +26,12 @@ export interface Cost {
 export interface RedisCluster {
   readonly load: Child;
   readonly nodes: readonly Child[];
-  /** Connects clients to a node. The clients join the room. */
+  /** Connects clients to a node. The clients join `room`. Default: the room "all". */
   join(node: number, count: number, room?: string): Promise<void>;
   /** Connects clients to the first node. These clients request broadcasts. */
   addAskers(count: number): Promise<void>;
   /**
-   * Requests broadcasts. Resolves to their number. Default room: the room that all clients are in.
+   * Requests broadcasts. Resolves to the number of broadcasts. The default of `args.room` is the room "all".
    */
   burst(args: Arguments): Promise<number>;
   measure(work: () => Promise<number>): Promise<Cost>;
@@ -39,10 +39,13 @@ export interface RedisCluster {
 
 export const ROOM = "all";
 
-/** Milliseconds after which an incomplete cluster is an error. */
+/** How long the nodes may take to find each other, in milliseconds. */
 const STARTING = 20_000;
 
-/** Starts a Redis and `count` nodes, waits until all nodes know each other, and stops all of them at the end. */
+/**
+ * Starts a Redis and `count` nodes, waits until all nodes know each other, and calls `work`. Stops all processes when
+ * `work` has ended.
+ */
 export async function withCluster<T>(
   { folder, cores: [serverCore, loadCore] }: Settings,
   library: Library,
@@ -97,7 +100,7 @@ export async function withCluster<T>(
         return {
           nodes: after.nodes.map((cpu, node) => cpu - (before.nodes[node] ?? Number.NaN)),
           redis: after.redis.cpu - before.redis.cpu,
-          // The bytes of the first INFO response are not part of the cost.
+          // The size of the first INFO response is subtracted, because this response is not part of the cost.
           sent: after.redis.sent - before.redis.sent - before.redis.size,
           result,
         };

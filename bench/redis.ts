@@ -191,7 +191,7 @@ export function redisTable({ barewire, socketio }: RedisResult): string {
   return lines.join("\n");
 }
 
-/** Formats the median and the middle half. */
+/** Formats the median, and the first and the third quartile. */
 function middles(figures: readonly number[], digits: number): string {
   const sorted = [...figures].sort((a, b) => a - b);
   const at = (part: number): string =>

@@ -15,7 +15,8 @@ export const SERVER_CORE = 0;
 export const LOAD_CORE = 1;
 
 /**
- * Compiles the servers and the load generator to JavaScript, so that Node runs them without a loader, as users do.
+ * Compiles the servers and the load generator to JavaScript, so that Node runs them without a loader, like the programs
+ * of users.
  *
  * @param project the folder of the built barewire that the servers import
  * @returns the folder with the programs

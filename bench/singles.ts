@@ -26,7 +26,9 @@ export interface Settings {
 }
 
 const PATH = "/socket.io/?EIO=4&transport=websocket";
-/** How many connections a process may have, minus some file descriptors for the process itself. */
+/**
+ * How many connections a process may have: the system's limit of open files, minus 200 files for the process itself.
+ */
 export const most = Number(execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" })) - 200;
 
 interface Pair {
@@ -159,7 +161,10 @@ async function deflateIdle(settings: Settings): Promise<Single> {
   };
 }
 
-/** Measures the cost of joining, leaving and disconnecting in a room of 10,000 members, among many and among few rooms. */
+/**
+ * Measures the cost of joining, leaving and disconnecting in a room of 10,000 members: once while there are many other
+ * rooms, and once while there are few.
+ */
 function rooms(settings: Settings): Single {
   const costAmong = (others: number): (() => number) => {
     const { adapter } = new Server().of("/");

@@ -18,7 +18,10 @@ export function median(figures: readonly number[]): number {
   return sorted.length % 2 === 1 ? above : ((sorted[middle - 1] ?? Number.NaN) + above) / 2;
 }
 
-/** Formats the median, and half the distance between the extremes. */
+/**
+ * Formats the median, and half the distance between the smallest and the largest figure as a
+ * percentage of the median.
+ */
 export function spread(figures: readonly number[]): string {
   const middle = median(figures);
   const digits = middle < 10 ? 2 : middle < 100 ? 1 : 0;

@@ -77,7 +77,7 @@ export async function bundleClient(folder: string): Promise<void> {
   const isFile = (name: string): name is ClientFile => names.includes(name);
   for (const name of names.filter(isFile)) {
     for (const [file, text] of await bundle(name)) {
-      // Source maps are not compressed, because only developer tools request them.
+      // Source maps are not compressed: only developer tools request them, so their size hardly matters.
       if (file.endsWith(".map")) await writeFile(join(folder, file), text);
       else await writeFile(join(folder, `${file}.br`), brotliCompressSync(text));
     }

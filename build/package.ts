@@ -19,7 +19,7 @@ const ROOT = join(import.meta.dirname, "..");
 
 /**
  * The CommonJS modules of the two entry points for which require() returns a function. These modules are written by
- * hand, and copied for both formats.
+ * hand, and copied into dist/ and into dist/cjs/.
  */
 const CALLABLE = ["commonjs", "client/commonjs"];
 

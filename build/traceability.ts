@@ -3,8 +3,8 @@
 //   npx tsx build/traceability.ts
 //
 // docs/sections.json lists the sections and headings. docs/requirements.json lists the sentences of the RFCs that
-// require or allow something, and names for each the line that implements it and the test that fails when it is
-// violated. Sources, tests and cases belong to a section if they cite it. docs/uncovered.json lists the sections
+// require or allow something, and names for each sentence the line that implements it and the test that fails when it
+// is violated. Sources, tests and cases belong to a section if they cite it. docs/uncovered.json lists the sections
 // without a conformance case, with the reasons. This program removes a section from that list when it has a case.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -205,7 +205,9 @@ const ALL_CASES: readonly TracedCase[] = [
   ...CLIENT_CASES.map(({ id, title, clause }) => ({ id, title, clause, end: "client" as const })),
 ];
 
-/** Returns the citations of conformance cases, such as "RFC 6455 §5.2" and "Engine.IO v4, Handshake". */
+/**
+ * Returns the conformance cases whose `clause` cites the section, such as "RFC 6455 §5.2" or "Engine.IO v4, Handshake".
+ */
 function casesOf(
   document: string,
   section: string,
@@ -365,7 +367,8 @@ function link({ file, line }: Place): string {
 }
 
 /**
- * Sorts tests whose titles cite the section before tests that cite it in a comment, beginning with one of each file.
+ * Lists the tests that cite a section. The first test of each file comes first. Among these, and among the remaining
+ * tests, tests whose titles cite the section come before tests with a citation in a comment.
  */
 function testsOf(tests: readonly Citation[]): string {
   const seen = new Set<string>();

@@ -37,8 +37,8 @@ export class Manager extends AnyManager {
 }
 
 /**
- * Returns the socket of a namespace. The path of the URL is the name of the namespace. Default: the main namespace of
- * the page's server.
+ * Returns the socket of a namespace. The path of the URL is the name of the namespace. Without a URL, returns the
+ * socket of the main namespace of the page's server.
  */
 export const io: Lookup<typeof Manager> = createLookup(Manager, page);
 /** The same as io(). */

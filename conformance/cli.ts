@@ -108,8 +108,8 @@ async function conform(
 type Run = Pick<Report, "target" | "notes" | "results" | "gone">;
 
 /**
- * Time limit of a run with --protocol-only, in milliseconds. Together with the preflight and the cases that are still
- * running, the command takes less than 20 s.
+ * Time limit of a run with --protocol-only, in milliseconds. Together with the checks of preflight.ts and the cases
+ * that are still running, the command takes less than 20 s.
  */
 const BUDGET = 11_000;
 
@@ -226,7 +226,7 @@ async function testClient(options: ConformOptions, terminal: Terminal): Promise<
   };
 }
 
-/** Checks whether the server still answers: after each failed case, and at the end. */
+/** Checks whether the server still answers: after each failed case, and at the end of the run. */
 class Watch {
   readonly #target: Target;
   readonly #timeout: number;
@@ -403,7 +403,7 @@ export async function run(version: string): Promise<void> {
   );
   const exit = (): never => process.exit(lost ? UNUSABLE : status);
   // A stream first calls the callback of write(), and emits "error" later in the same turn of the event loop. Therefore
-  // the process exits in the next turn.
+  // the process exits in the next turn, when an "error" has been handled.
   stdout.write("", () => stderr.write("", () => setImmediate(exit)));
 }
 

@@ -159,7 +159,7 @@ export interface ConformOptions {
   readonly timeout: number;
   readonly concurrency: number;
   readonly strict: boolean;
-  /** Whether only cases that need no behaviour of the contract run. */
+  /** Whether only cases that need no behaviour of the contract (docs/conformance.md) run. */
   readonly protocolOnly: boolean;
   readonly quiet: boolean;
   /** The formats of the reports and their files. "-" is the standard output. */
@@ -241,7 +241,10 @@ function parse(args: readonly string[]) {
 
 const REPORTS = ["json", "junit", "tap", "html"] as const satisfies readonly Format[];
 
-/** parseArgs() does not support options whose value may be missing. */
+/**
+ * Adds the value "-" to report options without a file, because parseArgs() does not support options whose value may be
+ * missing.
+ */
 function withFiles(args: readonly string[]): string[] {
   return args.map((argument, index) => {
     const next = args[index + 1];

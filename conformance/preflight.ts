@@ -1,4 +1,4 @@
-// Checks before the cases, within about a second, which behaviours of the contract (docs/conformance.md) the server
+// Checks before the cases run, within about a second, which behaviours of the contract (docs/conformance.md) the server
 // lacks. The cases that need a missing behaviour are skipped.
 
 import { ALL_BEHAVIOURS, BEHAVIOURS, type Behaviour } from "./harness/behaviour.ts";
@@ -57,7 +57,7 @@ function answers(event: string, answer: string): Check {
   });
 }
 
-/** Opens a session of revision 4, or of revision 3 if the server does not speak revision 4. */
+/** Opens an Engine.IO session of revision 4, or of revision 3 if the server does not speak revision 4. */
 async function openEngine(context: Context): ReturnType<typeof WebSocketSession.open> {
   try {
     return await WebSocketSession.open(context);
@@ -177,7 +177,7 @@ export function ofLayers(
   return new Set([...behaviours].filter(isOf));
 }
 
-/** Returns one sentence for each path that lacks a behaviour. */
+/** Returns one sentence for each path at which the server lacks a behaviour. */
 export function describeLacking(target: Target, lacking: ReadonlySet<Behaviour>): string[] {
   const paths = [
     ["websocket", target.websocketPath],

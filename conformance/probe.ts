@@ -1,4 +1,4 @@
-// Checks before the cases whether a server listens, and which layers it speaks.
+// Checks before the cases run whether a server listens, and which layers it speaks.
 
 import type { Layer } from "./harness/case.ts";
 import { Context } from "./harness/context.ts";
@@ -23,7 +23,10 @@ export type Finding =
 
 const SPOKEN: Finding = { kind: "spoken" };
 
-/** Milliseconds to wait for the other layers after the first response has shown that the server is not slow. */
+/**
+ * How long to wait for the responses of the other layers after the first response, in milliseconds. The first response
+ * has shown that the server is not slow.
+ */
 export const GRACE = 1000;
 
 /**
@@ -156,7 +159,8 @@ export async function probeLayer(
   patience: Patience,
 ): Promise<Finding> {
   const context = new Context(target);
-  // If only the first of two requests is answered, its response is reported, because it says more than silence.
+  // A layer may be probed with two requests: over polling, and then over WebSocket. If only the first request is
+  // answered, its response is reported, because it says more than the missing second response.
   let first: Finding | undefined;
   const tell = (answer: Finding): void => {
     first = answer;
@@ -222,7 +226,7 @@ async function askForWebSocket(context: Context, path: string): Promise<Finding>
   };
 }
 
-/** Probes polling first. A server may support WebSocket only. */
+/** Probes polling, and then WebSocket if polling has failed, because a server may support only WebSocket. */
 async function askForEngine(
   context: Context,
   path: string,

@@ -64,8 +64,8 @@ function forwardedAddresses(headers: IncomingHttpHeaders): (string | undefined)[
   return splitQuoted(forwarded, ELEMENTS).map((element) => parseNode(nodeOf(element)));
 }
 
-// RFC 7239 §4: elements are separated by commas, and their parameters by semicolons. A quoted string can contain commas
-// and semicolons.
+// RFC 7239 §4: in the field Forwarded, elements are separated by commas, and the parameters of an element by semicolons. A
+// quoted string can contain commas and semicolons.
 const ELEMENTS: Separation = {
   balanced: /(?:[^",]|"(?:[^"\\]|\\.)*")*(?=,|$)/y,
   separator: ",",
@@ -101,7 +101,7 @@ function endOf(text: string, separator: string, at: number): number {
   return end < 0 ? text.length : end;
 }
 
-/** Returns the value of the parameter "for". RFC 7239 §5.2. */
+/** Returns the value of the parameter "for" of an element. RFC 7239 §5.2. */
 function nodeOf(element: string): string {
   for (const parameter of splitQuoted(element, PARAMETERS)) {
     const [name = "", value = ""] = parameter.trim().split("=", 2);
@@ -112,8 +112,8 @@ function nodeOf(element: string): string {
 }
 
 /**
- * Returns the address of a node without its port. IPv6 addresses are in brackets. Returns `undefined` for nodes without
- * an address ("unknown", "_secret"). RFC 7239 §6.
+ * Returns the address in a value of the parameter "for" (a node), without its port. IPv6 addresses are in brackets. Returns
+ * `undefined` for nodes without an address ("unknown", "_secret"). RFC 7239 §6.
  */
 function parseNode(text: string): string | undefined {
   const [, inBrackets = "", bare = ""] =

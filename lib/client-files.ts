@@ -82,7 +82,7 @@ function load(name: string): File | undefined {
   try {
     body = read(name);
   } catch {
-    // The file is missing: the client is not built, and socket.io-client is not installed.
+    // The file is missing, because the client is not built, and socket.io-client is not installed.
   }
   if (body === undefined) return undefined;
   const hash = createHash("sha256").update(body).digest("base64url").slice(0, 20);

@@ -41,7 +41,10 @@ export interface NoPlace {
   readonly retryAfter: number;
 }
 
-/** The default of `retryAfter`, in seconds: the server cannot know when a connected client will disconnect. */
+/**
+ * The value of `retryAfter` if too many clients are connected, in seconds. The value is constant, because the server cannot
+ * know when a connected client will disconnect.
+ */
 const RETRY_AFTER = 5;
 
 /** Counts the clients of a server, and refuses clients beyond the limits. */

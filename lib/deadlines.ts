@@ -59,9 +59,10 @@ export class Deadlines<Item> {
       this.#expire();
       return;
     }
-    // The event loop was blocked. Data that clients have sent in the meantime is still in the sockets' buffers. The
-    // event loop reads this data before it calls the callback of setImmediate(). unref() is not called on the
-    // immediate, because the callback would then wait for the next event of the event loop, which may be much later.
+    // The event loop was blocked. Data that clients have sent in the meantime is still in the sockets' buffers. The event
+    // loop reads this data before it calls the callback of setImmediate(), so an item whose client has sent data can be
+    // deleted before it expires. unref() is not called on the immediate, because the callback would then wait for the next
+    // event of the event loop, which may be much later.
     this.#immediate = setImmediate(() => this.#expire());
   };
 

@@ -1,7 +1,7 @@
-// Combines writes: all data that is written to a connection within one iteration of the event loop is passed to its
-// socket in one write. All connections with data to send share one callback.
+// Combines writes: all data that is written to a connection within one iteration of the event loop is passed to the
+// socket of the connection in one write. All connections with data to send share one callback.
 
-/** An object that buffers what is written to it until flush() is called. */
+/** An object that buffers written data until flush() is called. */
 export interface Flushable {
   flush(): void;
 }
@@ -13,9 +13,9 @@ let waiting: Flushable[] = [];
  * received in this iteration.
  */
 export function flushSoon(flushable: Flushable): void {
-  // process.nextTick() would run after each callback. If several clients of a room send events in the same iteration,
-  // the server would then write to each member of the room once per event, instead of once for all events
-  // (bench/redis.ts).
+  // process.nextTick() would call flushAll() after each callback. If several clients of a room send events in the same
+  // iteration, the server would then write to each member of the room once per event, instead of once for all events.
+  // bench/redis.ts measures such broadcasts.
   if (waiting.length === 0) setImmediate(flushAll);
   waiting.push(flushable);
 }

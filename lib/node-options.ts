@@ -107,8 +107,8 @@ interface Deflate extends DeflatePreferences {
 }
 
 /**
- * The last two options exist in the package ws. They are accepted and have no effect. No peer can notice the
- * difference.
+ * The checks of the options of permessage-deflate. The last two options exist in the package ws. This library accepts
+ * these two options, but they have no effect, which a peer cannot notice.
  */
 export const DEFLATE_OPTIONS: OptionTable<Deflate, "zlibInflateOptions" | "concurrencyLimit"> = {
   clientMaxWindowBits: integer(9, 15),

@@ -99,7 +99,7 @@ export class OriginPolicy {
    * Returns whether a page of `origin` may connect.
    *
    * @param failed called with the error if the user's function throws or rejects. The page is then refused. The error does
-   * not end the process, because a client can often cause such an error
+   * not end the process, because clients can often cause such an error with their requests
    */
   admits(
     origin: string,
@@ -131,8 +131,8 @@ export class OriginPolicy {
     const origins = this.#origins;
     const expected =
       origins === "same" ? this.#ownOrigin(request) : origins instanceof Set && [...origins];
-    // If the peer is a proxy that terminates TLS or changes the Host header, the operator must add its address to
-    // `trustedProxies`.
+    // If the peer is a proxy that terminates TLS or changes the Host header, the operator must add the address of the
+    // proxy to `trustedProxies`.
     const peer = request.socket.remoteAddress;
     return { name: "ORIGIN_NOT_ALLOWED", origin, ...(expected && { expected }), peer };
   }

@@ -117,7 +117,7 @@ export async function run(
   });
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
-      // Without listeners, the next signal ends the process immediately.
+      // Without these listeners, Node ends the process immediately at the next signal.
       for (const signal of SIGNALS) process.off(signal, onSignal);
       await close(drainTimeout);
       onStopped();

@@ -7,7 +7,7 @@
 import type { Attachment, NodeServer } from "./engineio/attach.ts";
 import type { Engine } from "./engineio/engine.ts";
 
-/** The parts of a server that are closed. A server that was never attached has no engine. */
+/** The parts of a server that are closed. A server that was never attached to an HTTP server has no engine. */
 export interface ClosingServer {
   readonly engine: Engine | undefined;
   readonly httpServer: NodeServer | undefined;
@@ -47,8 +47,8 @@ export async function shutDown(server: ClosingServer, timeout: number): Promise<
       resolve(undefined);
       return;
     }
-    // A client may send its request slowly, never answer the close frame, or wait for a function of the user. So all
-    // remaining connections are destroyed at the deadline.
+    // A client may send its request slowly, or never answer the close frame. A request may wait for a promise that a
+    // function of the user returned. So all remaining connections are destroyed at the deadline.
     const cutOff = setTimeout(
       () => {
         engine?.cutOff();

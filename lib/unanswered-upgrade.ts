@@ -57,8 +57,8 @@ function bytesWritten(socket: Duplex): number {
 }
 
 /**
- * Returns whether a listener reads from a stream. Needed for streams that do not count the bytes that are written to
- * them.
+ * Returns whether a listener reads from a stream. This is the only sign of a listener that handles a stream which does
+ * not count the bytes that are written to it.
  */
 function isRead(socket: Duplex): boolean {
   return socket.readableFlowing !== null || socket.listenerCount("readable") > 0;

@@ -57,8 +57,8 @@ export function copy(bytes: Bytes): Bytes {
 }
 
 /**
- * Returns `bytes` in the type that applications receive. In Node, this is the same object, usually a Buffer. In
- * browsers, it is an ArrayBuffer.
+ * Returns `bytes` in the type that applications receive. In Node, the result is the same object, usually a Buffer. In
+ * browsers, the result is an ArrayBuffer.
  */
 export function asGiven(bytes: Bytes): Bytes | ArrayBufferLike {
   return bytes;

@@ -50,8 +50,8 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
       "node:",
     ],
   ],
-  // The processes of a cluster. Of the other layers, these files may import only the modules whose values they pass
-  // between processes.
+  // Files of lib/cluster/ run in the processes of a cluster. From the other folders of lib/, these files may import only the
+  // modules whose values they pass between processes.
   [
     "lib/cluster/",
     [
@@ -63,7 +63,7 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
       "node:",
     ],
   ],
-  // Entries of the package. The server does not import them.
+  // Adapters are entry points of the package, such as barewire/redis. The server does not import adapters.
   [
     "lib/adapters/",
     [
@@ -118,7 +118,8 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
     "client/platform/",
     ["protocol/", "client/platform/", "client/engineio/", "client/socketio/", "lib/events/"],
   ],
-  // Only the entries of the package choose a platform, so other client files must not import a platform.
+  // Only the entry points of the client, such as client/index.ts and client/browser.ts, choose a platform, so other client
+  // files must not import a platform.
   ["client/", ["protocol/", "client/", "lib/events/"]],
 ];
 /**
@@ -246,7 +247,7 @@ describe("source files", () => {
   for (const file of [...FILES, "server.ts"]) {
     test(`${file} begins with a comment, and has no any, @ts-ignore, console or process.exit`, () => {
       const text = read(file);
-      // A file begins with a comment. In an entry of the package, the comment declares a module of the API reference.
+      // A file begins with a comment. In an entry point of the package, the comment declares a module of the API reference.
       assert.match(text, /^(?:\/\/ \S|\/\*\*\n \* \S[\s\S]*?\n \* @module barewire)/);
       assert.doesNotMatch(text, /\bas any\b|: any\b|<any>|@ts-|\bas unknown as\b/);
       assert.doesNotMatch(code(file), /console\.|debugger/);

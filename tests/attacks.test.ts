@@ -14,8 +14,8 @@ const rows = rowsOf(readFileSync(join(DOCS, "attacks.md"), "utf8"));
 const UNTESTED = /^Does not apply: /;
 
 /**
- * A link to a test file, followed by the title of a test. If the test is a row of a table, the titles of its groups
- * precede the title.
+ * Matches a link to a test file, followed by the title of a test. A test that is generated from a table is named by several
+ * texts, as in `EIO` › `revision 3 upgrade of a session`.
  */
 const TEST = /^\[[^\]]+\]\(([^)]+)\) ((?:`[^`]+`)(?: › `[^`]+`)*)$/;
 

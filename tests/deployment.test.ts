@@ -1,4 +1,4 @@
-// Tests the deployments of docs/minimal-deployment.md, and the sizes that the page promises.
+// Tests the deployments of docs/minimal-deployment.md, and the sizes that this page states.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
@@ -30,7 +30,7 @@ const EXAMPLE = join(ROOT, "examples/minimal/server.ts");
 /** Maximum size of the minimal server in bytes, bundled and minified with esbuild's default settings. */
 const MAX_FILE = 165_000;
 
-/** Matches the places of the pages that state the size of the file in kilobytes. */
+/** Matches each text in the documentation that states the size of the bundled file in kilobytes. */
 const STATED_SIZE =
   /(?:bundled into one file of |server\.cjs {3}# |^\| \[one file\]\(#one-file\) \| )(\d+) kB/gm;
 
@@ -105,7 +105,7 @@ async function serves(context: TestContext, command: string, file: string): Prom
   await left;
 }
 
-/** The package as npm installs it. The programs of these tests are in the same folder. */
+/** The package as npm installs it. The programs of these tests are in `folder` too, so they can import the package. */
 const installed = join(folder, "node_modules/barewire");
 
 before(async () => {
@@ -204,7 +204,7 @@ async function bundleProgram(file: string): Promise<string> {
     bundle: true,
     minify: true,
     platform: "node",
-    // The program does not run in workers.
+    // The program starts no workers, so it does not need barewire/cluster.
     external: ["barewire/cluster"],
     write: false,
     logLevel: "silent",

@@ -21,7 +21,7 @@ const PAGES = [
   ...readdirSync(join(ROOT, "docs/wire")).map((name) => `docs/wire/${name}`),
 ];
 
-/** The source file of each entry that the programs import. */
+/** The source file of each entry point of the package that the programs import. */
 const MODULES: Readonly<Record<string, string>> = {
   barewire: join(ROOT, "tests/support/docs-entry.ts"),
   "barewire/client": join(ROOT, "client/index.ts"),

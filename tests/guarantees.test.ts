@@ -342,7 +342,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual(log.sort(), ["ERR_DISCONNECTED", "ERR_DISCONNECTED", "disconnect"]);
     },
 
-  "When the client disconnects, a pending callback with `timeout()` is called with the error; a callback without `timeout()` is never called.":
+  "When the client disconnects, a pending callback with `timeout()` is called with a DisconnectedError; a callback without `timeout()` is never called.":
     async (context) => {
       const { io, port } = await serve(context);
       const { client, socket } = await join(io, port);
@@ -631,7 +631,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual(await b.next("n"), [2]);
     },
 
-  "Over Redis, the result of a request names each server that did not answer, and contains the answers of the other servers.":
+  "Over Redis, the error of `serverSideEmitWithAck()` names each server that did not answer, and contains the answers of the other servers.":
     async (context) => {
       if (noRedis !== false) return context.skip(noRedis);
       const { url } = await startRedis(context);

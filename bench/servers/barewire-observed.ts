@@ -1,4 +1,5 @@
-// barewire with all of its reporting in use: a logger, subscribers of all channels, and statistics every second.
+// barewire with all of its reporting in use: a logger, subscribers of all diagnostics channels, and statistics every
+// second.
 
 import { subscribe } from "node:diagnostics_channel";
 import { createServer } from "node:http";

@@ -1,4 +1,4 @@
-// barewire with its default settings.
+// Runs barewire with the settings of the bench, and with its defaults for all other options.
 
 import { createServer } from "node:http";
 

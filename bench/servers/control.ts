@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm";
 import { type Commands, obey } from "../ipc.ts";
 import { listening } from "./listening.ts";
 
-/** An event with 32 bytes of text, which every server broadcasts. */
+/** The argument of the event that every server broadcasts: a text of 32 bytes. */
 export const NEWS = "n".repeat(32);
 
 setFlagsFromString("--expose-gc");

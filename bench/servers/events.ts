@@ -1,4 +1,5 @@
-// The program that barewire and socket.io both run: an echo, a broadcast, and a room for each client.
+// The program that the servers of barewire and socket.io both run. It echoes events, and broadcasts an event to all
+// clients when a client requests it.
 
 import type { Server as HttpServer } from "node:http";
 

@@ -1,4 +1,4 @@
-// Resolves to the port of a server when it listens.
+// Resolves to the port of a server when the server listens.
 
 import type { Server } from "node:net";
 

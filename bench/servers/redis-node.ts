@@ -1,4 +1,5 @@
-// The program of the nodes over Redis: clients in a room, and a client outside of it that requests broadcasts.
+// The program of each node that is connected to Redis. It adds clients to rooms, and broadcasts to a room when a client
+// requests it.
 
 import type { Server as HttpServer } from "node:http";
 
@@ -33,7 +34,8 @@ export function serveNode(io: Server, http: HttpServer, state: NodeState): void 
       for (let n = 0; n < count; n++) io.to(to).emit("news", NEWS);
     });
     if (typeof room !== "string") return;
-    // Joining takes time over Redis. The client must not be counted before it has joined.
+    // join() takes time over Redis. The load generator counts a client as connected when the client receives "joined",
+    // so this event is sent after the client has joined.
     await socket.join(room);
     socket.emit("joined");
   });

@@ -10,7 +10,8 @@ import type { Server } from "../../server.ts";
 import { SETTINGS } from "./events.ts";
 import { nodeOptions, serveNode } from "./redis-node.ts";
 
-// socket.io has its own types. This file uses only members that both servers have.
+// This file gives socket.io's Server the type of barewire's Server, and uses only members that both
+// servers have.
 const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 const publisher = createClient({ url: nodeOptions().url });
@@ -19,8 +20,8 @@ await Promise.all([publisher.connect(), subscriber.connect()]);
 const http = createServer();
 const io = new Stock(http, { ...SETTINGS, adapter: createAdapter(publisher, subscriber) });
 serveNode(io, http, {
-  // The adapter subscribes to broadcasts first and to requests second, so a node that is
-  // counted here receives broadcasts and requests.
+  // serverCount() counts the nodes that have subscribed to requests. Each node subscribes to
+  // broadcasts before it subscribes to requests, so every counted node receives both.
   nodes: () => io.of("/").adapter.serverCount(),
   published: () => Number.NaN,
 });

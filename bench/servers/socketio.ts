@@ -1,4 +1,4 @@
-// The installed version of socket.io.
+// Runs the installed version of socket.io.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -6,7 +6,8 @@ import { createRequire } from "node:module";
 import type { Server } from "../../server.ts";
 import { serveEvents, settings } from "./events.ts";
 
-// socket.io has its own types. The members that are used here are the same as those of barewire.
+// This file gives socket.io's Server the type of barewire's Server, and uses only members that both
+// servers have.
 const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 const http = createServer();

@@ -1,4 +1,5 @@
-// barewire in one process or in workers, with the same program.
+// Runs barewire in one process, or in workers if the option `workers` is set. The program is the
+// same for both.
 
 import { Server } from "../../server.ts";
 import { SETTINGS } from "./events.ts";

@@ -1,4 +1,5 @@
-// The installed version of `ws`. It echoes each message unchanged, and ignores the protocols above WebSocket.
+// Runs a server of the installed version of `ws`. The server echoes each message unchanged, and ignores the protocols
+// above WebSocket.
 
 import { createServer } from "node:http";
 

@@ -365,7 +365,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
   private onPacket(packet: Packet): void {
     const { type, data } = packet;
     this.dispatch("packet", [named(packet)]);
-    // A listener may have closed the connection. A closed connection must not start a timer.
+    // A listener of "packet" may have closed the connection. A closed connection must not start a timer.
     if (this.state === "closed") return;
     if (type === CLOSE) {
       this.onLost("transport close", { description: "transport closed by the server" });
@@ -399,8 +399,8 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     this.dispatch("handshake", [handshake]);
     if (!this.advance("open")) return;
     upgradedBefore = this.transport.name === "websocket";
-    // The sink is called before the listeners. Otherwise, if a listener closed the engine, the sink would receive
-    // onClose() before onOpen().
+    // The sink is called before the listeners of "open". Otherwise, if a listener closed the engine, the sink would
+    // receive onClose() before onOpen().
     this.sink?.onOpen();
     if (this.readyState === "open") this.dispatch("open", []);
     this.flush();
@@ -545,7 +545,8 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
   }
 
   private timer(callback: () => void, delay: number): ReturnType<typeof setTimeout> | undefined {
-    // With a longer delay, Node and browsers would call the function immediately. Therefore no timer is started.
+    // Node and browsers call the function of a timer immediately if its delay is longer than 0x7fffffff ms. Therefore
+    // no timer is started for such a delay.
     if (delay > 0x7fffffff) return undefined;
     const timer = setTimeout(callback, delay);
     if (this.options.autoUnref) this.platform.unref?.(timer);

@@ -24,9 +24,9 @@
 //   closingUpgrading  The upgrade continues as in `upgrading`, but new messages are dropped.
 //   closed            Nothing is sent or reported.
 //
-// In `probing`, polling still carries the packets, so `close` abandons the probe. In `upgrading`, `close` waits for
-// the upgrade: the server has stopped sending over polling, so the queue can be sent only over the new transport. For
-// the same reason, the loss of either transport in `upgrading` is the loss of the connection.
+// In `probing`, polling still carries the packets, so `close` abandons the probe. In `upgrading`, the polling transport
+// sends no new requests, so the queue can be sent only over the new transport. Therefore `close` waits for the upgrade.
+// For the same reason, the loss of either transport in `upgrading` is the loss of the connection.
 
 /** A state in the diagram above. */
 export type EngineState =

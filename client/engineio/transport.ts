@@ -62,14 +62,15 @@ export interface TransportClass {
    * @param sink the engine or probe whose methods the transport calls
    */
   new (link: Link, sink: TransportSink): Transport;
-  /** The prototype. Its `name` is read before an instance is created. */
+  /** The prototype. The engine reads the prototype's `name` before it creates an instance. */
   readonly prototype: Transport;
 }
 
 /** The methods of an engine or a probe that a transport calls. */
 export interface TransportSink {
   /**
-   * Called when the transport is open. The polling transport does not call this method, because nothing must be opened.
+   * Called when the transport is open. The polling transport does not call this method, because its first request is
+   * already the handshake.
    */
   onOpen(): void;
   /**

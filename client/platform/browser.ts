@@ -4,8 +4,9 @@ import type { EngineOptions } from "../engineio/options.ts";
 import type { PlatformCall, PlatformOptionTable } from "./network.ts";
 import type { Platform } from "./platform.ts";
 
-// The globals of a page that this file uses. They are declared here because the sources are compiled for Node. Each of
-// them may be missing in workers, in React Native, and on servers that render pages.
+// The globals of a page that this file uses. They are declared here because the sources are compiled with the types of
+// Node, which do not declare them. Each of them may be missing in workers, in React Native, and on servers that render
+// pages.
 declare const addEventListener:
   | ((name: string, listener: () => void, options: { readonly signal: AbortSignal }) => void)
   | undefined;

@@ -48,9 +48,9 @@ export interface LookupClasses<Class> {
 
 /** The type of io(). The main exports are members of the function, for `io.connect()` and `new io.Manager()`. */
 export interface Lookup<Class = ManagerClass> extends LookupFunction, LookupClasses<Class> {
-  /** The same function. */
+  /** The same function as io(). */
   readonly io: LookupFunction & LookupClasses<Class>;
-  /** The same function. */
+  /** The same function as io(). */
   readonly connect: LookupFunction & LookupClasses<Class>;
 }
 

@@ -287,7 +287,8 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     const engine = new Engine(this.platform, this.server, { ...this.opts }, this);
     this.currentEngine = engine;
     const { timeout } = this.settings;
-    // An engine may fail before its constructor returns.
+    // The engine may fail, and call onClose(), before its constructor returns. Then the manager no longer waits for the
+    // connection.
     if (timeout !== false && isConnecting(this.state)) {
       this.timeoutTimer = this.timer(() => this.onFailed(new Error("timeout")), timeout);
     }
@@ -410,8 +411,8 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   onOpen(): void {
     const reconnects = isReconnecting(this.state);
     this.advance("open");
-    // The listeners may open or close the manager and create sockets. Only the sockets and the callback of this
-    // connection must be called, so they are read before the listeners run.
+    // The listeners of "open" may open or close the manager, and create sockets. Only the sockets and the callback of
+    // this connection must be called, so `sockets` and `callback` are read before the listeners run.
     const sockets = [...this.sockets.values()];
     const callback = this.openCallback;
     this.openCallback = undefined;
@@ -426,7 +427,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     const packet = this.decoder?.add(data);
     if (packet === undefined) return;
     this.dispatch("packet", [packet]);
-    // A listener may have closed the connection.
+    // A listener of "packet" may have closed the connection. Then the packet is ignored.
     if (this.state !== "open") return;
     this.sockets.get(packet.namespace)?.onPacket(packet);
   }
@@ -472,7 +473,9 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
 
   // The methods below implement the reconnection.
 
-  /** Starts the delay before the next attempt, unless a listener has opened or closed the manager. */
+  /**
+   * Starts the delay before the next attempt, unless a listener of "close" or "error" has opened or closed the manager.
+   */
   private scheduleAttempt(): void {
     const { reconnection, reconnectionAttempts } = this.settings;
     if (this.state === "disconnected") this.attempt = 0;
@@ -492,7 +495,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     this.attempt++;
     const proceed = (): void => {
       this.dispatch("reconnect_attempt", [this.attempt]);
-      // A listener may have closed the manager.
+      // A listener of "reconnect_attempt" may have closed the manager.
       if (this.state === "waiting") this.open();
     };
     this.reconnectTimer = this.timer(proceed, delay);

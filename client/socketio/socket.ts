@@ -433,8 +433,8 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   private write(packet: EventPacket, messages = this.io.toMessages(packet)): void {
     const { id } = this;
     this.anyOutgoing.call(this, packet.data);
-    // A listener may have disconnected the socket. If the client sent an event to a namespace that it has left, the
-    // server would close the connection.
+    // A listener of onAnyOutgoing() may have disconnected the socket. If the client sent an event to a namespace that
+    // it has left, the server would close the connection.
     if (this.id === id) this.io.sendAll(messages);
     else this.wait(packet);
   }
@@ -554,8 +554,8 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     const received = this.receiveBuffer;
     this.receiveBuffer = [];
     for (const packet of received) {
-      // A listener may have disconnected the socket. Then the remaining events are dropped, because they belong to the
-      // ended connection.
+      // A listener of an earlier event may have disconnected the socket. Then the remaining events are dropped, because
+      // they belong to the ended connection.
       if (this.id === sid) this.onPacket(packet);
     }
     const waiting = this.sendBuffer;

@@ -7,8 +7,8 @@ import { loadClientCases } from "../transcripts/load.ts";
 import { WEBSOCKET_CLIENT_CASES } from "./client/websocket.ts";
 
 /**
- * The files, in the order of the documents. Malformed packets are last, because a client that crashes runs no more
- * cases.
+ * The files with the cases for Socket.IO clients, in the order of the specifications. Malformed packets are last,
+ * because a client that crashes runs no more cases.
  */
 const SOCKETIO = ["engineio", "connect", "events", "acks", "disconnect", "malformed"];
 

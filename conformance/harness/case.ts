@@ -35,7 +35,10 @@ export interface Case {
   readonly expects: string;
   /** Whether the case runs alone, because it and other cases would disturb each other. */
   readonly alone?: boolean;
-  /** Milliseconds that the case may take beyond the limit of the run, for example for a heartbeat. */
+  /**
+   * Milliseconds that the case may take in addition to the usual time limit of a case, for example to wait for a
+   * heartbeat.
+   */
   readonly extraTime?: number;
   /** The severity if the server sends nothing until the time limit. Default: the severity of the case. */
   readonly silence?: Severity;

@@ -45,8 +45,8 @@ export class Context {
 }
 
 /**
- * Resolves after this many milliseconds. A case calls this function if it is about time, or if it checks that the server
- * sends nothing.
+ * Resolves after this many milliseconds. A case calls this function to test a timeout of the server, or to check that
+ * the server sends nothing.
  */
 export function wait(milliseconds: number): Promise<void> {
   return new Promise((resolve) => {

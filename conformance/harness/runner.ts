@@ -119,7 +119,7 @@ function judge(error: unknown, expects: string): Verdict {
   return { outcome: "failed", expected: expects, got };
 }
 
-/** Rejects with `late` after so many milliseconds. */
+/** Rejects with `late` if `work` takes longer than `milliseconds`. */
 async function within(
   milliseconds: number,
   late: Failure,

@@ -1,8 +1,10 @@
 // The server for clients under test. Each connection of the client runs the next case. The client reconnects until
 // there are no more cases:
 //
-//   GET /more?websocket    answers "yes" or "no". After the last case, the server stops listening
+//   GET /more?websocket    answers "yes" if there is another case for WebSocket clients, otherwise "no"
 //   GET /more?socketio     the same for Socket.IO clients
+//
+// After the last case, the server stops listening.
 
 import { createServer, type IncomingMessage } from "node:http";
 import { Socket } from "node:net";
@@ -16,7 +18,7 @@ import type { Target } from "./target.ts";
 export interface ServeOptions {
   /** The port. 0: a free port. */
   readonly port: number;
-  /** Default "127.0.0.1". */
+  /** The address to listen on. Default: "127.0.0.1". */
   readonly host?: string;
   readonly cases: readonly ClientCase[];
   /** Called with the port when the server listens. */

@@ -69,7 +69,7 @@ export function readAgreement(header: string): Agreement | undefined {
   return agreement;
 }
 
-/** A WebSocket that offers permessage-deflate. @throws Skip if the server declines the offer */
+/** Opens a WebSocket, and offers permessage-deflate. @throws Skip if the server declines the offer */
 export async function openDeflate(
   context: Context,
   offer = "permessage-deflate",
@@ -111,13 +111,14 @@ export class DeflatePeer {
     peer.rules.deflate = true;
   }
 
-  /** Returns the payload of the next message (§7.2.1). */
+  /** Compresses the next message, and returns its payload (§7.2.1). */
   compress(message: string | Uint8Array): Uint8Array {
     const clientMaxWindowBits = this.#windowBits;
     const bytes = Buffer.from(message);
     if (bytes.length === 0) return Buffer.of(0);
     const compressed = compressAlone(bytes, {
-      // zlib's raw deflate does not support a window of 8 bits. Messages without repeated strings need no window.
+      // zlib's raw deflate does not support a window of 8 bits. With Huffman codes only, the compressed data does not
+      // refer to earlier bytes, so it needs no window.
       windowBits: Math.max(clientMaxWindowBits, 9),
       ...(clientMaxWindowBits < 9 && { strategy: constants.Z_HUFFMAN_ONLY }),
       ...(this.#sent.length > 0 && { dictionary: this.#sent }),

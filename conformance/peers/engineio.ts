@@ -139,7 +139,7 @@ export function isMessage(packet: Packet): boolean {
   return typeof packet !== "string" || /^b?4/.test(packet);
 }
 
-/** Encodes a payload as a browser sends the field "d" of a form, with line feeds escaped as clients escape them. */
+/** Encodes a payload for a POST of JSONP: as the field "d" of a form. Line feeds are escaped as in engine.io-client. */
 function formOf(payload: string): string {
   const escaped = payload.replace(/\\n/g, "\\\\n").replace(/\n/g, "\\n");
   return `${new URLSearchParams({ d: escaped })}`;
@@ -274,7 +274,7 @@ export class PollingSession {
   #received: Packet[] = [];
   /** The packets after the open packet in the response to the handshake. */
   readonly behindOpen: readonly Packet[];
-  // The last POST, because two POSTs must not overlap.
+  // The last POST. send() waits for its response, because two POSTs of a session must not overlap.
   #posting: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -312,7 +312,10 @@ export class PollingSession {
     return this.open.sid;
   }
 
-  /** Returns the path of this session, with other values in its query. */
+  /**
+   * Returns the path of this session. The parameters in `query` are added to the session's query, or replace its
+   * values.
+   */
   path(query: Query = {}): string {
     return pathWith(this.#context.target, { ...this.#query, ...query });
   }
@@ -412,7 +415,7 @@ export class PollingSession {
     expectPackets(await this.receive(packets.length), packets);
   }
 
-  /** Expects the session to be open, so that the server echoes a message. */
+  /** Expects the session to be open: the server echoes a message. */
   async expectAlive(): Promise<void> {
     await this.echo(`4alive ${randomBytes(6).toString("hex")}`);
   }
@@ -421,7 +424,8 @@ export class PollingSession {
    * Expects the session to end: the server refuses its id, at once or after the client has received the close packet.
    */
   async expectClosed(): Promise<void> {
-    // This limit is shorter than the time after which a server of revision 3 ends a silent session.
+    // This limit is shorter than the time after which a server of revision 3 ends a silent session. Otherwise the
+    // session could end for this reason during the check.
     const limit = Math.min(1000, this.open.pingInterval || 1000);
     for (let turn = 0; turn < 4; turn++) {
       const answer = await within(limit, this.get());
@@ -504,7 +508,10 @@ export class WebSocketSession {
     }
   }
 
-  /** Returns the next packet, or `undefined` at the end. Pings are answered unless `pings` is set. */
+  /**
+   * Returns the next packet, or `undefined` at the end of the connection. Answers pings, and does not return them,
+   * unless `pings` is `true`.
+   */
   async next(pings = false): Promise<Packet | undefined> {
     for (;;) {
       const frame = await this.peer.next();

@@ -28,7 +28,7 @@ export interface HttpAnswer {
 
 /**
  * Returns the status in a status line, or `NaN` if the line is invalid: neither HTTP/1.0 nor HTTP/1.1, or a 101 in
- * HTTP/1.0. RFC 6455 §4.2.2 requires HTTP/1.1 for the 101. A refusal may use 1.0.
+ * HTTP/1.0. RFC 6455 §4.2.2 requires HTTP/1.1 for the 101. A response that refuses the handshake may use HTTP/1.0.
  */
 export function statusOf(line: string): number {
   const [, minor, status] = /^HTTP\/1\.([01]) (\d{3})(?:\s|$)/.exec(line) ?? [];

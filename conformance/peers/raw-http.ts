@@ -47,7 +47,7 @@ export class RawRequests {
     this.#write(all, `a chunk of ${chunk.length} bytes: ${quote(chunk.toString(), 40)}`);
   }
 
-  /** @throws Failure if the connection ends first */
+  /** Returns the response. @throws Failure if the connection ends before the response */
   async answer(): Promise<RawAnswer> {
     const { tcp } = this;
     let message = await tcp.next(measureAnswer);

@@ -40,7 +40,11 @@ export class SocketioClientPeer {
     this.websocket.sendBytes(bytes, packets.map(describePacket).join(", and "));
   }
 
-  /** Returns the next packet with its attachments, or `undefined` at the end. @throws Failure for anything else */
+  /**
+   * Returns the next Socket.IO packet with its attachments, or `undefined` at the end of the connection.
+   *
+   * @throws Failure if the client sends something else
+   */
   async next(): Promise<EncodedPacket | undefined> {
     const packet = await this.#nextEnginePacket();
     if (packet === undefined || packet === "1") return undefined;
@@ -59,7 +63,7 @@ export class SocketioClientPeer {
     return { text, attachments };
   }
 
-  /** Returns the next packet of Engine.IO, or `undefined` at the end. */
+  /** Returns the next packet of Engine.IO, or `undefined` at the end of the connection. */
   async #nextEnginePacket(): Promise<string | Uint8Array | undefined> {
     const message = await this.websocket.nextMessage();
     if (message === undefined) return undefined;

@@ -108,7 +108,7 @@ export function expectSamePacket(got: EncodedPacket | undefined, expected: Encod
 /** The fields of the open packet (Engine.IO "Handshake"). */
 export interface EngineHandshake {
   readonly sid: string;
-  /** Largest message, in bytes. Missing: the server announces no limit. */
+  /** Largest message, in bytes. `Infinity` if the server announces no limit. */
   readonly maxPayload: number;
 }
 

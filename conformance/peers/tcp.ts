@@ -10,7 +10,9 @@ import type { Target } from "../harness/target.ts";
 /** The text with which failures say that the server has ended the connection. */
 export const ENDED = "the end of the connection";
 
-/** Largest number of received bytes that may wait to be read: the size of four of the largest messages. */
+/**
+ * Largest number of received bytes that may wait to be read: the size of four of the largest messages (16 MiB each).
+ */
 export const MOST_BYTES = 64 * 1024 * 1024;
 
 export function flooded(): Failure {
@@ -71,7 +73,10 @@ export class TcpConnection {
     this.#socket.end();
   }
 
-  /** Stops reading until resume(), so that the server must stop sending. */
+  /**
+   * Stops reading until resume() is called. When the buffers of the TCP connection are full, the server cannot send
+   * more.
+   */
   pause(): void {
     this.#socket.pause();
   }
@@ -125,7 +130,10 @@ export class TcpConnection {
     if (this.input.length > 0) throw new Failure(ENDED, `${this.input.length} bytes`);
   }
 
-  /** The buffer doubles its size, so that a message of many chunks is not copied for each chunk. */
+  /**
+   * Adds received bytes to the buffer. A full buffer doubles its size, so that the bytes of a long message are not
+   * copied again for each chunk.
+   */
   #add(chunk: Uint8Array): void {
     const { input } = this;
     if (input.length + chunk.length > MOST_BYTES) {

@@ -287,7 +287,10 @@ export async function readHandshakeAnswer(
   return { status, line: first, headers: answered, key };
 }
 
-/** Waits between two pieces, so that the reader receives them separately, unless the network joins them. */
+/**
+ * Sends bytes in pieces of `piece` bytes. Waits between two pieces, so that the other end receives them separately,
+ * unless the network joins them.
+ */
 export async function writeInPieces(
   tcp: TcpConnection,
   bytes: Uint8Array,
@@ -308,7 +311,7 @@ export class WebSocketPeer {
   readonly #target: Target;
   readonly #conversation: Conversation;
   readonly #sender: "client" | "server";
-  /** Frames that an attempt has received. next() returns them again to the next attempt. */
+  /** Frames that a failed attempt of firstOf() has received. next() returns them again to the next attempt. */
   readonly #ahead: (Frame | undefined)[] = [];
   /** The frames that next() has returned since the current attempt began. */
   #seen: (Frame | undefined)[] | undefined;
@@ -398,8 +401,8 @@ export class WebSocketPeer {
   }
 
   /**
-   * Returns the next frame, or `undefined` at the end of the connection. @throws Failure if no server may send the
-   * frame
+   * Returns the next frame, or `undefined` at the end of the connection. @throws Failure if the other end must not send
+   * such a frame
    */
   async next(): Promise<Frame | undefined> {
     const frame = this.#ahead.length > 0 ? this.#ahead.shift() : await this.#read();
@@ -503,7 +506,7 @@ export class WebSocketPeer {
     }
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
     checkCloseBody(frame);
-    // §7.1.1: the server ends TCP.
+    // §7.1.1: the server ends TCP. If the other end is a client, the kit is the server.
     if (this.#sender === "client") this.answerClose(frame);
     await this.expectEnd();
     const code = closeCodeOf(frame);
@@ -530,7 +533,7 @@ export class WebSocketPeer {
     this.#conversation.note(`the ${this.#sender} has ended the connection`);
   }
 
-  /** Expects the connection to be open, so that the peer answers a ping and sends nothing before the pong. */
+  /** Expects the connection to be open: the other end answers a ping, and sends nothing before the pong. */
   async expectAlive(): Promise<void> {
     const payload = randomBytes(8);
     this.send({ opcode: PING, payload });

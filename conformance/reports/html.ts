@@ -145,7 +145,10 @@ ${notes.length === 0 ? NOTHING : html`<ul class="notes">${notes.map((note) => ht
 </header>`;
 }
 
-/** Formats "2 MUSTs", or "1 MUST and 2 SHOULDs" with --strict. */
+/**
+ * Counts the failures that fail the run: "2 MUSTs". If `strict` is `true`, failed SHOULDs count too: "1 MUST and 2
+ * SHOULDs".
+ */
 function breachesOf({ results, strict }: Pick<Report, "results" | "strict">): string {
   const breaches = results.filter((result) => isBreach(result, strict));
   const parts = SEVERITIES.flatMap((severity) => {
@@ -168,7 +171,10 @@ function renderOverview(results: readonly Result[]): Markup {
 </table>`;
 }
 
-/** Renders the bar as SVG, because the policy forbids style attributes, and SVG shapes need none. */
+/**
+ * Renders the counts as a bar. The bar is an SVG, because the Content-Security-Policy of the page forbids style
+ * attributes, and SVG shapes need no style attributes.
+ */
 function renderBar({ passed, failed, skipped }: Counts): Markup {
   const all = passed + failed + skipped;
   let at = 0;
@@ -266,7 +272,7 @@ ${rest > 0 ? html`<p class="quiet">… and ${rest} more, which are in the JSON r
 function renderUtterance(utterance: Utterance, most: number): Markup {
   const { at, direction, bytes, length, meaning } = utterance;
   const shown = hex(bytes, most);
-  // The head of an HTTP message, as the kit formats it.
+  // In the head of an HTTP message, the kit separates the lines by " ⏎ ".
   const lines = meaning.split(" ⏎ ").map((line) => html`<span>${line}</span>`);
   const more = length > Math.min(bytes.length, most) ? ` ${length} bytes` : "";
   const cell = shown === "" ? NOTHING : html`<code>${shown}</code><small>${more}</small>`;

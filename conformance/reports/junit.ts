@@ -95,7 +95,10 @@ function seconds(milliseconds: number): string {
   return (milliseconds / 1000).toFixed(3);
 }
 
-/** Escapes text and attributes, except line ends. Control characters become `\u…`, because XML allows only a few. */
+/**
+ * Escapes text and attributes, except line ends. Control characters become `\u…`, because XML allows only a few control
+ * characters.
+ */
 function escapeXml(text: string): string {
   return text
     .split("\n")

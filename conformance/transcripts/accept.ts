@@ -1,4 +1,5 @@
-// The lines "accept": the harness is the server, and waits for a client.
+// Parses the lines "accept" of a transcript. In a transcript with such a line, the harness is the
+// server, and waits for a client.
 
 import { acceptFor } from "../peers/websocket.ts";
 import { HttpExchange } from "./http.ts";

@@ -43,7 +43,7 @@ export interface Block {
 
 /** One line of a conversation. */
 interface Said extends Line {
-  /** "" or a capital letter. */
+  /** The name of the connection: a capital letter, or "" for the connection without a name. */
   readonly connection: string;
   readonly sign: ">" | "<";
   /** Whether the line is written together with the line above. */
@@ -73,7 +73,7 @@ class BlockReader {
   readonly #awaited: string[] = [];
 
   constructor(lines: readonly Line[]) {
-    // The text after the bar is a remark for the reader.
+    // The text after "|" is a remark for the reader of the transcript.
     this.#lines = lines.map((line) => ({ ...line, text: withoutRemark(line.text) }));
   }
 
@@ -121,7 +121,7 @@ class BlockReader {
     if (line.text === "any order") return this.#readAnyOrder(line);
     if (line.text === "either") return this.#readEither(line);
     const said = this.#say(line);
-    // #readJoined() has parsed all lines with "+" that follow frames or a head.
+    // #readJoined() has parsed every line with "+" that follows frames or a head, so this line follows neither.
     if (said.joins) fail(line, `expected a head or frames above, because "+" adds to them`);
     const kind = this.#kindOf(said);
     if (said.sign !== this.#own) {
@@ -303,7 +303,10 @@ class BlockReader {
     return limited === awaited.action ? awaited : { action: limited };
   }
 
-  /** Parses the head of a request, up to the empty line, and the bytes that are written together with it. */
+  /**
+   * Parses the head of a request or a response, up to the empty line, and the bytes that are written together with the
+   * head.
+   */
   #readHead(first: Said): Action {
     const { connection } = first;
     const isServer = this.accepts > 0;
@@ -351,7 +354,7 @@ class BlockReader {
     return said;
   }
 
-  /** Parses bytes over a TCP connection. */
+  /** Parses a line that sends bytes over a TCP connection. */
   #readBytes(said: Said): Action {
     this.#at++;
     const { connection } = said;
@@ -416,7 +419,8 @@ class BlockReader {
 }
 
 /**
- * Quotes the lines of steps. Of more than 10 steps, such as those of "for", only the first 4 and the last are quoted.
+ * Quotes the lines of steps. If there are more than 10 steps, as after "for", only the first 4 steps and the last step
+ * are quoted.
  */
 function summaryOf(steps: readonly string[]): string {
   if (steps.length === 0) return "nothing";
@@ -424,7 +428,7 @@ function summaryOf(steps: readonly string[]): string {
   return [...steps.slice(0, 4), `… (${steps.length - 5} more)`, ...steps.slice(-1)].join("; ");
 }
 
-/** Lowers the severity of a failure of this line. */
+/** Lowers the severity of each failure of `action` to `severity`. */
 function weigh(action: Action, severity: Severity): Action {
   return async (play) => {
     try {

@@ -43,9 +43,9 @@ export interface Session {
 }
 
 /**
- * Decides which received packets of a session a line ignores. Pings of revision 4 are answered, and noops are ignored,
- * unless the line expects a ping or a noop. After the first line that expects a ping, the transcript sends the pongs
- * itself.
+ * Decides which received packets a line of the transcript ignores. Pings of revision 4 are answered, and noops are
+ * ignored, unless the line expects a ping or a noop. After the first line that expects a ping, the transcript sends the
+ * pongs itself.
  */
 class Heartbeat {
   readonly #revision: Revision;
@@ -108,7 +108,7 @@ export class OverPolling implements Session {
     this.#waiting.push(this.#request);
   }
 
-  /** Accepts any response, or none. */
+  /** Sends a request with this method. Any response is accepted, and the response may be missing. */
   async request(method: string, body: Uint8Array): Promise<void> {
     this.#request = this.session.post(body, { "Content-Type": this.session.type }, method);
     await within(A_SECOND, Promise.allSettled([this.#request]));
@@ -159,7 +159,8 @@ export class OverPolling implements Session {
 
   async expectClosed(): Promise<void> {
     for (const waiting of this.#waiting.splice(0)) {
-      // The response may have any status: the case checks that the session ends. A ping would show that it continues.
+      // The response may have any status: the case checks that the session ends. A ping would show that the session
+      // continues.
       const [answer] = (await within(A_SECOND, Promise.allSettled([waiting]))) ?? [];
       expect(answer !== undefined, "a session that has ended", "a pending GET");
       if (answer.status === "rejected" || answer.value.status !== 200) continue;
@@ -171,7 +172,10 @@ export class OverPolling implements Session {
     await this.session.expectClosed();
   }
 
-  /** Yields each response, with its packets other than pings, for so many milliseconds, or until a GET is refused. */
+  /**
+   * Calls `look` with each response and its packets other than pings, for so many milliseconds, or until a GET is
+   * refused.
+   */
   async #watch(
     milliseconds: number,
     look: (answer: HttpAnswer, packets: readonly Packet[]) => void,
@@ -236,7 +240,7 @@ export class OverWebSocket implements Session {
 
   async expectPong(payload: Uint8Array): Promise<void> {
     let frame = await this.session.peer.next();
-    // Heartbeat packets are text frames.
+    // Skips text frames before the pong frame, because they may contain heartbeat packets of Engine.IO.
     while (frame?.opcode === TEXT) frame = await this.session.peer.next();
     if (frame === undefined) throw new Failure("a pong frame", ENDED);
     const same = frame.opcode === PONG && Buffer.compare(frame.payload, payload) === 0;
@@ -276,7 +280,10 @@ export async function expectAlive(session: Session): Promise<void> {
   await session.expect([message]);
 }
 
-/** Expects the session to end within a second: its id becomes unknown. @throws Skip if refusals have no code */
+/**
+ * Expects the session to end within a second: the server no longer knows its id. @throws Skip if the server's refusals
+ * contain no error code
+ */
 export async function expectForgotten(
   context: Context,
   { revision, open }: Session,

@@ -78,7 +78,7 @@ function remember({ variables }: Play, open: OpenPacket): void {
  *     polling as A with b64=1
  *     websocket as B of A          opens a WebSocket of session A, and sends nothing yet
  *     websocket as B of A probed   sends 2probe and expects 3probe
- *     websocket as B of A upgraded  and then sends 5, so that the session is upgraded
+ *     websocket as B of A upgraded  also sends 5 after that, which upgrades the session
  */
 function connect(scanner: Scanner, revision: Revision): Connecting {
   const transport = scanner.oneOf(["polling", "websocket"]);

@@ -23,7 +23,7 @@ import type { Awaited } from "./websocket.ts";
 /** A line of HTTP: a request line, a status line, a field, or the empty line after the fields. */
 const HTTP_LINE = /^(?:[A-Z]+ \S.* HTTP\/\d\.\d|HTTP\/\d.*|[!#$%&'*+.^`|~\w-]+:.*|)$/;
 
-/** The lines that "handshake" stands for. */
+/** The lines of a head that a transcript abbreviates as "handshake". */
 export interface Handshake {
   readonly line: string;
   readonly fields: readonly (readonly [name: string, value: string])[];
@@ -128,7 +128,7 @@ export class HttpExchange {
     meaning: string,
     piece?: number,
   ): Promise<void> {
-    // Unless the last response ends with the connection, its body must be read before the next response.
+    // If the last response has a length or chunks, its body must be read before the next response can be read.
     const before = this.#answer?.headers;
     if (before?.has("content-length") || before?.has("transfer-encoding")) await this.body();
     this.#answer = undefined;
@@ -142,13 +142,19 @@ export class HttpExchange {
     else await writeInPieces(this.tcp, bytes, piece);
   }
 
-  /** Returns the head of the answer to the last request. @throws Failure if the connection ends first */
+  /**
+   * Returns the head of the response to the last request. @throws Failure if the connection ends before the head is
+   * complete
+   */
   async answer(): Promise<HandshakeAnswer> {
     this.#answer ??= await readHandshakeAnswer(this.tcp, this.#context.conversation, this.#key);
     return this.#answer;
   }
 
-  /** Returns the body of the response to the last request. @throws Failure if the connection ends first */
+  /**
+   * Returns the body of the response to the last request. @throws Failure if the connection ends before the body is
+   * complete
+   */
   body(): Promise<string> {
     this.#body ??= this.#readBody();
     return this.#body;
@@ -252,7 +258,7 @@ export interface Answer {
   readonly line: string;
   /** The header fields, with their names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
-  /** @throws Failure if the connection ends first */
+  /** Returns the body. @throws Failure if the connection ends before the body is complete */
   readonly body: () => Promise<string>;
 }
 
@@ -260,8 +266,8 @@ export interface Answer {
  * Parses an expectation about a response:
  *
  *     status 101                   also: 400..499, 501 or not 101
- *     header Upgrade: websocket    the field; with "(any case)" at the end, in any case
- *     header Connection has Upgrade  a list with this element, in any case
+ *     header Upgrade: websocket    a field with this value; "(any case)" at the end ignores the case
+ *     header Connection has Upgrade  a field whose list has this element, in any case
  *     no header Sec-WebSocket-Protocol
  *     body 'ok'                    also: with 'ok', without 'ok'
  *     refused 3                    an Engine.IO refusal with this code

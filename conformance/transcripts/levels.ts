@@ -30,7 +30,10 @@ export interface Lines {
   readonly sent: (scanner: Scanner, connection: string) => Action;
   /** Parses what follows "<". */
   readonly awaited: (scanner: Scanner, connection: string) => Awaited;
-  /** Reads the same packets several times, for "either". Missing: the level supports no alternatives. */
+  /**
+   * Returns an object with which each alternative of a block "either" reads the same packets. Missing: the level
+   * supports no alternatives.
+   */
   readonly peerOf?: (play: Play, connection: string) => Attempted;
 }
 

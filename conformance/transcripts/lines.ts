@@ -1,4 +1,5 @@
-// The syntax of a transcript: its lines, and the parts of a line. The cases and the pages of docs/wire/ share it.
+// The syntax of a transcript: its lines, and the parts of a line. The cases and the pages of docs/wire/ have the same
+// syntax.
 
 /** A line of a transcript. */
 export interface Line {
@@ -17,7 +18,7 @@ export type Sign = ">" | "<" | "~" | "=" | "@";
 
 /** The parts of a line. */
 export interface Signed {
-  /** "" or a capital letter. */
+  /** The name of the connection: a capital letter, or "" for the connection without a name. */
   readonly connection: string;
   readonly sign: Sign;
   /** Whether the line is written together with the line above: ">+". */
@@ -25,7 +26,7 @@ export interface Signed {
   readonly said: string;
 }
 
-/** Removes the remark after two spaces and a bar. */
+/** Removes the remark, which begins after two spaces and "|". */
 export function withoutRemark(text: string): string {
   return text.replace(/(?:^|\s{2,})\| .*$/, "").trimEnd();
 }

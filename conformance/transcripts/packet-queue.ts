@@ -34,7 +34,7 @@ export class PacketQueue implements Attempted {
     for (let at = 0; ; at++) {
       if (at === this.#waiting.length) await this.#more();
       const packet = this.#waiting[at];
-      // The end stays in the queue, so that each later call finds it again.
+      // The end of the connection stays in the queue, so that each later call finds it again.
       if (packet === undefined) return undefined;
       if (!fits(packet)) continue;
       this.#waiting.splice(at, 1);

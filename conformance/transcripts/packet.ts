@@ -1,4 +1,4 @@
-// A Socket.IO packet in a line, and its comparison with a received packet.
+// Parses a Socket.IO packet in a line of a transcript, and compares it with a received packet.
 
 import { type EncodedPacket, placeholder } from "../peers/socketio.ts";
 import { type Bytes, evaluate, scanBytes, VARIABLE, type Variables } from "./bytes.ts";

@@ -37,7 +37,10 @@ export class Scanner {
     return this.#at === this.#text.length;
   }
 
-  /** Consumes a word or a sign if it is next, and returns whether it was. A word must end at a word boundary. */
+  /**
+   * Consumes a word or a sign and returns `true` if it is next. Otherwise returns `false`. A word must end at a word
+   * boundary.
+   */
   take(word: string): boolean {
     this.#skipSpaces();
     if (!this.#text.startsWith(word, this.#at)) return false;

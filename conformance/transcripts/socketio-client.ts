@@ -113,7 +113,7 @@ function sent(scanner: Scanner, connection: string): Action {
  *
  *     '2["message-back"]' + 01 02     the next packet
  *     joins /                         CONNECT of this namespace, with any "auth"
- *     joins / '{"token":1}'           with this "auth"
+ *     joins / '{"token":1}'           CONNECT of this namespace, with this "auth"
  *     alive                           the answer to an event that is sent now, with nothing before it
  *     closed                          the end of the connection, with nothing before it but DISCONNECT
  *     any packets, then closed        the end of the connection

@@ -39,7 +39,8 @@ import { type Awaited, scanWritten, sendWritten } from "./websocket.ts";
 const LARGEST = 100_000;
 
 /**
- * An event that is sent after a malformed packet. A server that has ignored the packet answers the event, and fails.
+ * An event that is sent after a malformed packet. A server that has ignored the packet answers the event, and fails the
+ * case.
  */
 const BEHIND: SentPacket = { text: '2["message","behind"]', attachments: [] };
 
@@ -167,7 +168,7 @@ function connect(scanner: Scanner): Connecting {
       await connection.expectJoined({ namespace, isNew: false, auth: undefined }, play);
     }
   };
-  // Only a WebSocket has frames.
+  // Over polling, a line cannot send a frame, because only a WebSocket has frames.
   return { name, action, ...(polling && { lines: { ...LINES, sent: sentOverPolling } }) };
 }
 
@@ -209,7 +210,7 @@ function sentOverPolling(scanner: Scanner, connection: string): Action {
   return async (play) => connectionOf(play, connection).peer.write([BEHIND]);
 }
 
-/** Parses packets of either end. */
+/** Parses packets that the harness sends, as a client or as a server. */
 export function sendPackets(scanner: Scanner, connection: string): Action {
   const packets: PacketLine[] = [];
   do packets.push(scanPacket(scanner));
@@ -237,7 +238,7 @@ function webSocketPeerOf(play: Play, connection: string): SocketioPeer {
  *
  *     '2{id}["question"]' + 01 02     the next packet; {id} gets its value
  *     joined /custom with a new sid   CONNECT, and the event "auth"
- *     joined / '{"token":1}'          the event "auth" with this
+ *     joined / '{"token":1}'          the event "auth" with this argument
  *     closed                          the end of the connection, with nothing before it
  *     alive /custom                   the answer to an event that is sent now, with nothing before it
  *
@@ -265,7 +266,7 @@ function scanAction(scanner: Scanner, connection: string): Action {
   return expectPacketOrAlive(scanner, connection);
 }
 
-/** Parses an expectation for either end: "alive", or the next packet. */
+/** Parses what the harness expects, as a client or as a server: "alive", or the next packet. */
 export function expectPacketOrAlive(scanner: Scanner, connection: string): Action {
   if (scanner.take("alive")) {
     const namespace = scanner.match(/\/[^\s,]*/) ?? "/";

@@ -42,7 +42,8 @@ function intervalOf({ variables }: Play, name: string): number {
 
 /**
  * Parses "after 300 ms" and "within 1 s", or one of them, and returns the action with these limits. The "after" limit
- * is reduced by 30 % and 20 ms, because the clocks of servers are coarse.
+ * is reduced by 30 % and 20 ms, because the clocks of servers are coarse, and a server may therefore act a little too
+ * early.
  */
 export function scanLimits(
   scanner: Scanner,

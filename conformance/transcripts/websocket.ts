@@ -27,7 +27,7 @@ export interface Written {
   readonly encode: (play: Play, connection: string) => Uint8Array;
   /** A description for the report. */
   readonly meaning: string;
-  /** Bytes in each TCP segment. */
+  /** The number of bytes in each TCP segment. `undefined` if the bytes are sent in one write. */
   readonly piece: number | undefined;
 }
 
@@ -99,7 +99,7 @@ function deflateOf({ deflates, websockets }: Play, connection: string): DeflateP
 /**
  * Parses what the harness writes to a WebSocket:
  *
- *     text 'hello'                  a frame with FIN, masked for a client
+ *     text 'hello'                  a frame with FIN, masked if the harness is the client
  *     in pieces of 7: text 'hello'  in TCP segments of 7 bytes
  *     first 3 bytes of text 'hello' "rest" sends the remaining bytes
  *     fragments of 64: text 'x' × 1 MiB
@@ -236,12 +236,12 @@ function encodeFragments(frame: FrameOptions, size: number): Uint8Array {
   return Buffer.concat(frames);
 }
 
-/** An expectation, alone or in any order with others. */
+/** What a line expects. The line stands alone, or in a block whose lines may be fulfilled in any order. */
 export interface Awaited {
   readonly action: Action;
   /** The opcode and the payload of the expected message or frame. */
   readonly item?: { readonly opcode: number; readonly payload: (play: Play) => Uint8Array };
-  /** Whether other alternatives cannot read the same input again. Default: `false`. */
+  /** Whether the input that the line reads cannot be read again by another alternative. Default: `false`. */
   readonly isReadOnce?: boolean;
 }
 
@@ -249,8 +249,8 @@ export interface Awaited {
  * Parses what the harness expects over a WebSocket:
  *
  *     text 'hello'             the next message; control frames before it are ignored
- *     pong 'hello'             the next frame; without bytes, with any payload
- *     close 1000 or 1001       the next frame; without codes, with any
+ *     pong 'hello'             the next frame; a line without bytes accepts any payload
+ *     close 1000 or 1001       the next frame; a line without codes accepts any code
  *     closed 1000              the same, and then the end of the connection
  *     fail 1002 (INFO)         the connection fails (§7.1.7), with this code or without a close frame
  *     alive                    a ping is answered, with nothing before the pong

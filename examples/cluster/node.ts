@@ -25,8 +25,8 @@ const load = (file: string) => readFileSync(new URL(file, import.meta.url));
 const FILES = [
   ["/", "text/html", load("public/index.html")],
   ["/cluster.js", "text/javascript", load("public/cluster.js")],
-  // The answer to the health check of the load balancer. It is the same if Redis fails, because a node without Redis
-  // still serves its own clients.
+  // The answer to the health check of the load balancer. The answer is the same if Redis fails, because a node without
+  // Redis still serves its own clients.
   ["/health", "text/plain", `node ${NODE}\n`],
 ] as const;
 

@@ -44,7 +44,7 @@ const children = new Set<ChildProcess>();
 const nodes = new Map<number, { child: ChildProcess; port: number }>();
 let stopping = false;
 
-/** Ends all processes, removes the folder and ends this process. */
+/** Ends all processes, removes the temporary folder and ends this process. */
 async function stop(code: number): Promise<void> {
   if (stopping) return;
   stopping = true;

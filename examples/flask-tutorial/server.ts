@@ -1,5 +1,5 @@
-// The server of Flask-SocketIO's tutorial, whose page loads the client 1.3.6. A comment above each part contains the
-// Python code of the tutorial.
+// The server of Flask-SocketIO's tutorial, whose page loads socket.io-client 1.3.6. A comment above each part contains
+// the Python code of the tutorial.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -54,7 +54,8 @@ export function startTutorial(port: number, log: Log): Promise<Running> {
   });
 
   // socketio = SocketIO(app)
-  // Clients 1.x and 2.x use an older protocol than clients since 3.0. The server accepts them only with this option.
+  // Clients 1.x and 2.x use an older protocol than clients since 3.0. The server accepts clients 1.x and 2.x only with
+  // the option `allowEIO3`.
   const io = new Server(http, { allowEIO3: true, ackReturnValues: true });
 
   // @socketio.on('connect')

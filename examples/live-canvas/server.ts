@@ -39,7 +39,10 @@ const FILES = [
   ["/stroke.js", JS, load("public/stroke.js")],
 ] as const;
 
-/** Returns the bytes if they are a stroke. Copies them, because received bytes are part of a larger buffer. */
+/**
+ * Returns the bytes if they are a stroke. Copies the bytes, because received bytes are part of a larger buffer, which
+ * would otherwise stay in memory.
+ */
 function strokeOf(given: unknown): Buffer | undefined {
   if (!(given instanceof Uint8Array) || given.length > HEADER + MAX.points * 4) return undefined;
   if (given.length < HEADER + 4) return undefined;

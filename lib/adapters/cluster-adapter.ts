@@ -254,7 +254,7 @@ export abstract class ClusterAdapter extends Adapter {
   protected receive(message: Received, sender: NodeId | undefined): void {
     if (sender === this.id) return;
     // Every message from a known process proves that the process is alive. A process becomes known only by "hello" or
-    // "heartbeat", because an emitter also sends messages, but never answers requests.
+    // "heartbeat", because an emitter (emitter.ts) also sends messages, but never answers requests.
     if (sender !== undefined && this.known.has(sender)) this.silences.add(sender);
     this.attempt(() => this.handle(message, sender));
   }
@@ -531,7 +531,7 @@ export abstract class ClusterAdapter extends Adapter {
     }
     asked.whenExpected(() => {
       const count = left.get(sender) ?? 0;
-      // The acknowledgement is ignored, because the process has already sent one for each of its
+      // The acknowledgement is ignored, because the process has already sent an acknowledgement for each of its
       // clients, or was removed.
       if (count === 0) return;
       left.set(sender, count - 1);
@@ -551,8 +551,8 @@ export abstract class ClusterAdapter extends Adapter {
       return;
     }
     const members = this.members(options);
-    // The clients of this process receive the packet with an id that this process assigns, because the id of the sender
-    // may be in use here.
+    // The clients of this process receive the packet with an id that this process assigns, because the id that the
+    // sender has assigned may already be in use in this process.
     const id = this.nsp.nextAckId();
     this.sendToMembers({ ...packet, id }, options);
     const forget = this.awaitAcks(members, id, {
@@ -661,7 +661,8 @@ function expectAll(pending: PendingRequest, expected: Expected | Promise<Expecte
       () => pending.finish("failed"),
     );
   } else {
-    // The method that sends the request must return before the request completes.
+    // If no process is expected to answer, expect() completes the request at once. The method that sends the request
+    // must return before that.
     process.nextTick(() => pending.expect(expected));
   }
 }

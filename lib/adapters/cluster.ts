@@ -2,12 +2,12 @@
  * `barewire/cluster`: runs one program on all cores of a machine. `io.run({ workers: "cores" })` loads this module. A
  * program that runs in one process never loads it.
  * ```text
- *                  ┌──────── primary ────────┐      no clients. Has the listening socket, relays
- *                  │  RoundRobin   Hub       │      messages, stores sessions for recovery
+ *                  ┌──────── primary ────────┐      has no clients. It has the listening socket, relays
+ *                  │  RoundRobin   Hub       │      messages, and stores sessions for recovery
  *                  └──┬─────────────┬────────┘
  *     connections, IPC│             │
  *             ┌───────▼───┐     ┌───▼───────┐
- *             │ worker 1  │◀═══▶│ worker 2  │      forward requests for each other's sessions over
+ *             │ worker 1  │◀═══▶│ worker 2  │      The workers forward requests for each other's sessions over
  *             └───────────┘     └───────────┘      a Unix domain socket
  * ```
  * All processes run the same program. A process reads its role from `cluster.isPrimary` of node:cluster.

@@ -66,7 +66,7 @@ export type {
 export interface EmitterOptions {
   /** The prefix of the channel names. Must be the same as for createRedisAdapter(). Default: "socket.io". */
   readonly prefix?: string;
-  /** The namespace. Its clients receive the events. Default: "/". */
+  /** The namespace whose clients receive the events. Default: "/". */
   readonly namespace?: string;
   /** How long to wait for acknowledgements and answers if timeout() is not called, in milliseconds. Default: 5000. */
   readonly requestTimeout?: number;
@@ -185,9 +185,9 @@ export class EmitterOperator<EmitEvents, SocketData = Untyped> {
    *
    * @param event the name of the event
    * @param args the arguments of the event
-   * @returns the number of processes that receive the event. 0 if no process is subscribed. If the target is one room,
-   * 0 can also mean that no process has a socket in this room. Rejects if Redis does not accept the message. If the
-   * caller ignores the rejection, the process does not end
+   * @returns the number of processes that receive the event. 0 if no process is subscribed to the channel of the event.
+   * If the target is one room, 0 can also mean that no process has a socket in this room. Rejects if Redis does not
+   * accept the message. If the caller ignores the rejection, the process does not end
    * @throws TypeError (`code` "ERR_RESERVED_EVENT") if the event name is reserved
    * @example
    * ```ts
@@ -238,8 +238,8 @@ export class EmitterOperator<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Returns the data of all target sockets. The property `missing` of the list contains the processes that have not
-   * answered in time.
+   * Returns the id, the handshake, the rooms and the `data` of each target socket. The property `missing` of the list
+   * contains the processes that have not answered in time.
    *
    * @example
    * ```ts
@@ -436,7 +436,8 @@ class EmitterLink {
   }
 
   /**
-   * Resolves when the subscription is active, or after the timeout if Redis has not confirmed it.
+   * Subscribes to channels. Resolves when the subscriptions are active, or after the timeout if Redis has not confirmed
+   * them.
    */
   async subscribe(
     channels: readonly string[],
@@ -447,7 +448,8 @@ class EmitterLink {
       onState: () => {
         if (this.connection?.ready === true) this.subscriptions.retry();
       },
-      // The user's client reports the same errors, so they are ignored here.
+      // The user's client is connected to the same Redis and reports its failures, so errors of this connection are
+      // ignored.
       onError: () => {},
     });
     await Promise.all(channels.map((channel) => this.subscriptions.add(channel, listener)));
@@ -460,11 +462,14 @@ class EmitterLink {
   }
 }
 
-/** A member of the cluster that only sends requests, and has no clients. */
+/** A member of the cluster that only sends events and requests, and has no clients. */
 class EmitterCluster extends ClusterAdapter {
   private readonly link: EmitterLink;
   private readonly channels: Channels;
-  /** Rooms that other processes may still be subscribing to. */
+  /**
+   * Rooms that sockets have joined shortly before, through socketsJoin() of this emitter. Other processes may still be
+   * subscribing to these rooms.
+   */
   private readonly joining = new Deadlines<Room>(JOINING, () => {});
   private subscribed: Promise<void> | undefined;
 

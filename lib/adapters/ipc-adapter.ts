@@ -49,7 +49,7 @@ const DATA_PARTS = 10;
 export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAdapter {
   private readonly link: Link;
   private readonly recovery: RecoveryLimits | undefined;
-  /** The serialized data of the connected recoverable sockets, as the primary has stored it. */
+  /** The serialized `socket.data` of the connected recoverable sockets, as the primary has stored it. */
   private readonly knownData = new Map<SocketId, Buffer>();
   private dataCursor: IterableIterator<[SocketId, Buffer]> | undefined;
   private dataTimer: NodeJS.Timeout | undefined;
@@ -189,7 +189,8 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
   private keptFor({ rooms, except, flags }: BroadcastOptions): KeptFor | undefined {
     if (flags.volatile === true) return undefined;
     const kept = [...rooms].filter(isPortable);
-    // The packet is not stored, because an empty list of rooms would mean all sockets.
+    // If no name of a room can be sent to another process, the packet is not stored: an empty list of rooms would mean
+    // all sockets.
     if (kept.length === 0 && rooms.size > 0) return undefined;
     return {
       sequence: this.link.nextSequence(),
@@ -240,8 +241,8 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     }
     const { session: record } = result;
     const missed = result.missed.flatMap((packet) => this.missedMessage(packet));
-    // The primary has applied its limit to the MessagePack form that it stores. The form in which the client receives
-    // the packets can be larger, so this worker checks the limit again.
+    // The primary has limited the size of the packets as it stores them, in MessagePack. The encoding that the client
+    // receives can be larger, so this worker checks the size again.
     const size = missed.reduce((sum, { length }) => sum + length, 0);
     if (size > this.maxReplay) {
       this.recovering.delete(recovering);
@@ -258,8 +259,8 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
       missed,
     };
     recovering.session = session;
-    // The primary now regards the session as connected to this worker. From now on, this worker
-    // reports changes of the session.
+    // The primary now regards the session as connected to this worker. From now on, this worker reports changes of the
+    // session to the primary.
     this.pids.set(record.sid, record.pid);
     return session;
   }
@@ -302,8 +303,8 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
   }
 
   /**
-   * Sends changed `socket.data` to the primary. The values are compared regularly, because the user
-   * can change `socket.data` without a method call.
+   * Sends changed `socket.data` to the primary. The values are compared regularly, because the adapter is not called
+   * when the user changes `socket.data`.
    */
   private lookAtData(): void {
     for (let left = Math.ceil(this.knownData.size / DATA_PARTS); left > 0; left--) {

@@ -1,5 +1,6 @@
-// Encodes the messages between the processes of one machine, as MessagePack. Values of the user are converted as for
-// clients: toJSON() is called, and functions are omitted. Sets are encoded as lists.
+// Encodes the messages between the processes of one machine, as MessagePack. The user's values are converted in the
+// same way as values that are sent to clients: toJSON() is called, and functions are omitted. Sets are encoded as
+// lists.
 
 import { decode, encode } from "../../protocol/socketio/messagepack.ts";
 import type { Untyped } from "../events/emitter.ts";

@@ -8,7 +8,8 @@
 // Answers may arrive before the set of expected processes is known. These answers are buffered.
 //
 // Rule: each process answers once. A second answer is ignored, and so is an answer of an unexpected process. Otherwise
-// anyone who can publish could complete a request, and cause the removal of processes that are alive.
+// anyone who can publish messages could send invented answers. As soon as the number of answers equals the number of
+// receivers, the request would be complete, and processes that are alive but have not answered would be removed.
 
 import type { NodeId } from "./cluster-messages.ts";
 

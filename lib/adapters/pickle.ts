@@ -69,7 +69,7 @@ class Unpickler {
   private readonly view: DataView;
   private readonly limits: PickleLimits;
   private readonly stack: unknown[] = [];
-  // The length of the stack at each MARK that was not used yet.
+  // The length of the stack at each MARK whose values takeMarked() has not removed yet.
   private readonly marks: number[] = [];
   private at = 0;
 
@@ -133,7 +133,7 @@ class Unpickler {
     return this.bytes.subarray(start, start + length);
   }
 
-  /** Reads the start of a frame. The frame must be complete. */
+  /** Reads the start of a frame. Throws if the pickle ends before the end of the frame. */
   frame(length: number): void {
     if (length > this.bytes.length - this.at) throw truncated();
   }

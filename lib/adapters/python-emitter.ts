@@ -1,4 +1,5 @@
-// An emitter for processes that serve no clients. It publishes to a python-socketio cluster, and receives nothing.
+// An emitter for processes that serve no clients. It publishes to a python-socketio cluster, and receives nothing. The
+// servers of the cluster are called hosts.
 //
 //   const emitter = createPythonEmitter({ publisher, channel: "flask-socketio" });
 //   await emitter.to("room").emit("event", 1);
@@ -33,7 +34,10 @@ export interface PythonEmitterOptions {
   readonly channel: PythonChannel | (string & {});
   /** The format of emitted events, as for createPythonAdapter(). Default: "args-list". */
   readonly dialect?: PythonDialect;
-  /** Reject bytes in the dialect "raw", because hosts that send pickles cannot read them. Default: `false`. */
+  /**
+   * Set this option if hosts send pickles (python-socketio up to 5.13). In the dialect "raw", events with bytes are
+   * then rejected, because such hosts cannot read bytes in JSON. Default: `false`.
+   */
   readonly pickle?: boolean;
 }
 
@@ -79,8 +83,8 @@ interface Channel {
 }
 
 /**
- * Emits events to the clients of all hosts. Each call resolves to the number of hosts that have received the message,
- * and to 0 if no host is subscribed. Each call rejects if Redis does not accept the message.
+ * Emits events to the clients of all hosts. The methods that publish a message resolve to the number of hosts that have
+ * received the message, and to 0 if no host is subscribed. They reject if Redis does not accept the message.
  */
 export class PythonEmitter {
   private readonly channel: Channel;
@@ -116,7 +120,8 @@ export class PythonEmitter {
   }
 
   /**
-   * Adds rooms to the target, or sockets by id. A socket that is in several of the rooms receives an event once.
+   * Adds rooms to the target. The id of a socket is also the name of a room, which contains only this socket. A socket
+   * that is in several of the rooms receives an event once.
    *
    * @param rooms a room or a list of rooms
    * @example

@@ -1,9 +1,11 @@
-// The errors that the adapter for python-socketio throws and reports.
+// The errors that the adapter for python-socketio throws and reports. A host is a server of the python-socketio
+// cluster.
 
 /** The reason of a PythonAdapterError. Codes are stable, messages can change. */
 export type PythonAdapterErrorCode =
   /**
-   * Thrown if an event cannot be expressed in the dialect. Reported if python-socketio has no message for an operation.
+   * Thrown if an event cannot be expressed in the format that the option `dialect` selects. Reported if python-socketio
+   * has no message for an operation.
    */
   | "ERR_PYTHON_INEXPRESSIBLE"
   /** Thrown if two servers use the same adapter. */

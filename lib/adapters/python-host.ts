@@ -39,10 +39,13 @@ export interface PythonHostOptions {
   readonly onError: (error: Error) => void;
 }
 
-/** The delays between two attempts to subscribe, in milliseconds. The delay doubles from the first to the last. */
+/**
+ * The shortest and the longest delay between two attempts to subscribe, in milliseconds. The delay doubles after each
+ * attempt that has failed.
+ */
 const FIRST_RETRY = 1000;
 const LAST_RETRY = 30_000;
-/** How long a closing server waits for Redis, in milliseconds. */
+/** How long remove() waits until Redis has ended the subscription, in milliseconds. */
 const CLOSE_TIMEOUT = 1000;
 
 /** A host of a python-socketio cluster. */
@@ -114,8 +117,8 @@ export class PythonHost {
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, CLOSE_TIMEOUT);
     });
-    // Redis may be unreachable, or the user may have closed the client. In both cases no more messages arrive, so
-    // errors are ignored and the wait is limited.
+    // Redis may be unreachable, or the user may have closed the client. In both cases no more messages arrive, so an
+    // error of stop() is ignored, and this method waits for stop() for at most CLOSE_TIMEOUT.
     await Promise.race([late, this.subscription.stop().catch(() => {})]);
     clearTimeout(timer);
   }
@@ -195,7 +198,8 @@ export class PythonHost {
       const message = decodeMessage(bytes, this.format);
       if (message === undefined) return;
       const isMine = message.hostId === this.id;
-      // A callback is addressed to the host that it names. Every other message is addressed to all other hosts.
+      // A message with the method "callback" is for the host whose id it contains. Every other message was sent by the
+      // host whose id it contains, and is for all other hosts.
       if (isMine === (message.method === "callback")) {
         this.receivers.get(message.namespace)?.receive(message);
       }

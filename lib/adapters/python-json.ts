@@ -7,7 +7,9 @@ import { ProtocolError } from "../../protocol/socketio/rules.ts";
 import { generateId } from "../generate-id.ts";
 
 const CONSTANT = /(?<![\w.+-])(?:NaN|-?Infinity)(?!\w|\s*:)/g;
-/** Represents NaN while a text is parsed. The value is random and never sent, so a peer cannot know it. */
+/**
+ * The string that represents NaN while a text is parsed. The value is random and never sent, so a peer cannot know it.
+ */
 const NAN = generateId();
 
 /**
@@ -21,7 +23,7 @@ export function parsePythonJson(text: string): unknown {
   } catch (error) {
     if (!(error instanceof ProtocolError) || error.rule !== "PAYLOAD_JSON") throw error;
     const replaced = replaceConstants(text);
-    // If the text contains no such constant, a second attempt would fail in the same way.
+    // If the text contains none of the three constants, a second attempt to parse it would fail in the same way.
     if (replaced === text) throw error;
     try {
       return JSON.parse(replaced, (_key, value: unknown) => (value === NAN ? Number.NaN : value));
@@ -31,7 +33,7 @@ export function parsePythonJson(text: string): unknown {
   }
 }
 
-/** Replaces the constants outside of strings by JSON that can be parsed. 1e999 is parsed as Infinity. */
+/** Replaces NaN, Infinity and -Infinity outside of strings by JSON that can be parsed. 1e999 is parsed as Infinity. */
 function replaceConstants(text: string): string {
   let result = "";
   let at = 0;

@@ -35,14 +35,14 @@ export interface PythonFormat {
   readonly pickle: boolean;
 }
 
-/** Identifies the acknowledgement that a host waits for. The reply repeats it unchanged. */
+/** Identifies the acknowledgement that a host waits for. The reply contains the same reference. */
 export type CallbackReference = readonly [room: unknown, namespace: unknown, id: unknown];
 
 /** The contents of an emit message. */
 export interface Emit {
   readonly event: string | number;
   readonly args: readonly unknown[];
-  /** `undefined`: all sockets. An empty list: no socket. */
+  /** The rooms whose sockets receive the event. `undefined`: all sockets. An empty list: no socket. */
   readonly rooms: readonly string[] | undefined;
   /** The ids of sockets that do not receive the event. */
   readonly skip: readonly string[];
@@ -214,7 +214,10 @@ function readEmit(message: Record<string, unknown>, readArguments: ReadArguments
   };
 }
 
-/** As in Manager.emit() of python-socketio, None means no arguments. */
+/**
+ * Returns the arguments of an event whose `data` is the only argument. As in Manager.emit() of python-socketio, None
+ * means that the event has no arguments.
+ */
 function single(data: unknown): readonly unknown[] {
   return data === null ? [] : [data];
 }

@@ -106,7 +106,7 @@ export interface PythonAdapterFactory {
    * @param nsp the namespace that the adapter serves
    */
   (nsp: AdapterHost): PythonAdapter;
-  /** Resolves when the subscription is active, so that messages of other hosts arrive. */
+  /** Resolves when this process is subscribed to the channel. From then on, messages of other hosts arrive. */
   readonly ready: Promise<void>;
 }
 
@@ -309,8 +309,8 @@ export class PythonAdapter extends Adapter {
   private receiveEmit(emit: Emit, hostId: string | undefined): void {
     const { event, args, rooms, skip, callback } = emit;
     if (rooms?.length === 0) return;
-    // python-socketio only skips sockets by id, and not the sockets in a room of that name. Therefore other names are
-    // ignored.
+    // In python-socketio, `skip_sid` can only contain ids of sockets. Therefore a name that is not the id of a socket is
+    // ignored, even if a room has this name.
     const except = new Set(skip.filter((sid) => this.nsp.sockets.has(sid)));
     const options: BroadcastOptions = { rooms: new Set(rooms), except, flags: {} };
     const packet: Packet = { type: EVENT, namespace: this.nsp.name, data: [event, ...args] };

@@ -7,7 +7,7 @@ import { ArgumentTypeError } from "../events/errors.ts";
 import { isFunction, isObject } from "../events/options.ts";
 import { BATCH } from "./subscriptions.ts";
 
-/** The methods that both clients have. */
+/** The methods that the clients of both packages have. */
 interface ClientEvents {
   /**
    * Adds a listener of an event.
@@ -136,7 +136,7 @@ export interface IoRedisClient extends ClientEvents {
 /** A Redis client of the package "redis" or "ioredis". */
 export type RedisClient = NodeRedisClient | IoRedisClient;
 
-/** The events of a connection to Redis. */
+/** Receives the messages and the state changes of a connection to Redis. */
 export interface RedisSink {
   /**
    * Called with each message. `pattern` is the pattern of the subscription, or `undefined` for a subscription to a
@@ -216,7 +216,7 @@ function openNodeRedis(template: NodeRedisClient, sink: RedisSink): RedisConnect
   const client = template.duplicate({ disableOfflineQueue: true, commandOptions });
   client.on("error", (error) => sink.onError(asError(error)));
   for (const event of ["ready", "reconnecting", "end"]) client.on(event, () => sink.onState());
-  // The "error" event reports the same error, so it is ignored here.
+  // If connect() rejects, the client also emits "error" with the same error, so the rejection is ignored.
   client.connect().catch(() => {});
   const onMessage: RedisMessageListener = (message, channel) =>
     sink.onMessage(channel.toString(), message, undefined);
@@ -269,8 +269,8 @@ function openIoRedis(template: IoRedisClient, sink: RedisSink): RedisConnection 
     }
     for (const pattern of patterns) client.psubscribe(pattern).catch(() => {});
   });
-  // If the connection breaks, ioredis never settles the commands that wait for a reply, because it must not send them
-  // again. Therefore this file rejects them.
+  // If the connection breaks while commands wait for a reply, ioredis does not send them again
+  // (`autoResendUnfulfilledCommands` is `false`), and never settles their promises. Therefore this file rejects them.
   const unanswered = new Set<(error: Error) => void>();
   const answered = <Reply>(command: Promise<Reply>): Promise<Reply> =>
     new Promise((resolve, reject) => {

@@ -124,8 +124,8 @@ export abstract class RedisHubAdapter<
     try {
       bytes = encode();
     } catch (error) {
-      // The data of a socket or an answer of the user cannot be encoded. In the process that asked, this answer will be
-      // missing.
+      // The data of a socket or an answer of the user cannot be encoded. The process that has sent the request will report
+      // this answer as missing.
       this.report(new Error(`an answer of the type ${type} cannot be encoded`, { cause: error }));
       return;
     }
@@ -159,7 +159,7 @@ export abstract class RedisHubAdapter<
    */
   onReady(): void {
     this.lastEcho = performance.now();
-    // Before the end of init(), this message is not needed, because init() sends it.
+    // Before init() has ended, "hello" need not be sent here, because init() sends it.
     if (this.isBeating) this.publish({ type: "hello" });
   }
 

@@ -36,7 +36,7 @@ export interface HubFactory {
 
 export const DEFAULT_MAX_PENDING = 16 * 1024 * 1024;
 const DEFAULT_REQUEST_TIMEOUT = 5_000;
-/** How long to wait for the last messages before the connections are closed, in milliseconds. */
+/** How long to wait until the last goodbye message was sent before the connections are closed, in milliseconds. */
 const CLOSE_TIMEOUT = 1_000;
 
 /**
@@ -58,7 +58,7 @@ export class RedisHub {
     this.ready = new Promise((resolve, reject) => {
       this.onFirst = (error) => (error === undefined ? resolve() : reject(error));
     });
-    // If the user does not wait for the promise, `onError` reports the error.
+    // The user need not handle a rejection of this promise, because `onError` receives the same error.
     this.ready.catch(() => {});
     this.current = this.open();
     const { requestTimeout = DEFAULT_REQUEST_TIMEOUT } = options;

@@ -1,5 +1,5 @@
-// The link between a process and Redis: one connection that publishes, and one that subscribes. No call waits for Redis
-// without a limit.
+// The link between a process and Redis: one connection that publishes, and one that subscribes. The number of bytes that
+// wait for Redis is limited (`maxPending`), and a new subscription is awaited with a timeout.
 //
 //   connecting ──▶ ready ◀──▶ away          (away: Redis is unreachable, and the Redis clients try to reconnect)
 //
@@ -47,7 +47,7 @@ export interface LinkStats {
   readonly dropped: number;
   /** The number of bytes that wait for Redis. */
   readonly pendingBytes: number;
-  /** The number of channels in the subscription. */
+  /** The number of channels that this process is subscribed to. */
   readonly channels: number;
 }
 

@@ -42,7 +42,7 @@ export class RedisSessions {
     this.command = command;
     this.nsp = nsp;
     this.keyPrefix = keyPrefix;
-    // SET requires an integer.
+    // The command SET only accepts an integer as the duration.
     this.duration = Math.min(Math.max(1, Math.ceil(duration)), MAX_DURATION);
   }
 

@@ -113,7 +113,7 @@ export function encodeEntry(
   number: number,
 ): EntryFields {
   const data = dataOf(message);
-  // The event must pass the check that is made when the entry is received.
+  // Processes that read the entry check the depth of the event, so the depth is checked before the entry is added.
   if (message.type === "broadcast") checkDepth(fromPacket(message.packet).data);
   const text = holdsBytes(data)
     ? Buffer.from(encode(asJson(data))).toString("base64")
@@ -375,9 +375,9 @@ function packetOf(value: unknown, namespace: string): Packet | undefined {
 }
 
 /**
- * Converts a value as JSON would, except for bytes. Without this conversion, MessagePack would encode dates with its
- * own type. Other decoders do not support this type, and clients would receive dates in a different form than in events
- * without bytes.
+ * Converts a value as JSON would, except for bytes. Without this conversion, dates would be encoded as an extension
+ * type of MessagePack. Other decoders do not support this type, and clients would receive dates in a different form
+ * than in events without bytes.
  */
 function asJson(value: unknown): unknown {
   checkDepth(value);

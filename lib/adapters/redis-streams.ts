@@ -98,8 +98,8 @@ export interface RedisStreamsAdapterOptions extends RedisHubOptions {
   /**
    * Largest number of bytes of missed events that a client receives when it recovers. A client that has missed more
    * starts a new session. The adapter reads up to 16 times as many bytes of the stream for a client, because the stream
-   * contains the events of all rooms and namespaces. Use at most half of the server's `maxBackpressure`, because
-   * otherwise the client could be disconnected immediately. Default: 8 MiB.
+   * contains the events of all rooms and namespaces. Use at most half of the server's `maxBackpressure`, because the
+   * server disconnects a client for which more than `maxBackpressure` bytes wait. Default: 8 MiB.
    */
   readonly maxMissedBytes?: number;
 }
@@ -203,9 +203,12 @@ interface SentFromStream extends SentEvent {
 
 /** @internal */
 interface RecoveringFromStream extends RecoveringClient<SentFromStream> {
-  /** The id of an entry. Events up to this entry are not in the list `sent`. */
+  /** The id of an entry. The list `sent` of the base type does not contain the events up to this entry. */
   after: string;
-  /** The client's offset. Events that the client already has are not in the list `sent` either. */
+  /**
+   * The client's offset. The list `sent` does not contain the events that the client has already received according to
+   * this offset.
+   */
   heard: StreamOffset | undefined;
 }
 
@@ -300,8 +303,8 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Called when the reader has chosen the entry after which it starts to read. This happens when the reader has
-   * connected for the first time, and when another stream has replaced the stream.
+   * Called when the reader of the stream (stream-reader.ts) has chosen the entry after which it starts to read. This
+   * happens when the reader has connected for the first time, and when another stream has replaced the stream.
    *
    * @internal
    */
@@ -366,15 +369,15 @@ export class RedisStreamsAdapter
     const { id } = member;
     const isIn = this.socketRooms(id)?.has(id) === true && this.nsp.sockets.has(id);
     if (!isIn) super.emitTo(member, packet, flags);
-    // An event with an acknowledgement is not stored, because after a recovery the sender no longer waits for the
-    // acknowledgement.
+    // An event with an acknowledgement is not added to the stream. When a client recovers and receives its missed
+    // events, the sender no longer waits for acknowledgements.
     else if (packet.type !== EVENT || packet.id !== undefined) {
       this.inOrder(packet, (sent) => super.emitTo(member, sent, flags));
     } else this.broadcast(packet, { rooms: new Set([id]), except: new Set(), flags });
   }
 
   /**
-   * Makes the target sockets join rooms. Resolves after all processes have done so.
+   * Makes the target sockets join rooms. Resolves after the sockets in all processes have joined.
    *
    * @param options the target sockets
    * @param rooms the rooms
@@ -385,7 +388,7 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Makes the target sockets leave rooms. Resolves after all processes have done so.
+   * Makes the target sockets leave rooms. Resolves after the sockets in all processes have left.
    *
    * @param options the target sockets
    * @param rooms the rooms
@@ -396,7 +399,7 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Disconnects the target sockets. Resolves after all processes have done so.
+   * Disconnects the target sockets. Resolves after all processes have disconnected their sockets.
    *
    * @param options the target sockets
    * @param close whether to close the connections of the clients too
@@ -560,7 +563,8 @@ export class RedisStreamsAdapter
         const applied = own && this.applyOwn(own, place);
         void Promise.allSettled([applied]).then(() => resolve(isAdded));
       };
-      // Until the reader has found the end of the stream, it does not read new entries, so no echo would arrive.
+      // Until the reader has found the end of the stream, it does not read new entries, so this entry would not be read
+      // back (its echo would not arrive).
       const needsEcho = !this.echoes.gaveUp && this.hub.position !== undefined;
       const size = (fields.get("data")?.length ?? 0) + OVERHEAD;
       this.echoes.add(number, { size, needsEcho, run });
@@ -734,7 +738,7 @@ export class RedisStreamsAdapter
     this.taken.delete(pid);
   }
 
-  /** Waits for a result, but at most for `requestTimeout`. After that, resolves to `otherwise`. */
+  /** Waits for a result for at most `requestTimeout`. If there is no result in this time, resolves to `otherwise`. */
   private async inTime<Result>(result: Promise<Result>, otherwise: Result): Promise<Result> {
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<Result>((resolve) => {

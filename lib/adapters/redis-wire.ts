@@ -211,7 +211,8 @@ function requestOf(fields: Fields, namespace: string): RedisRequest | undefined 
 }
 
 /**
- * Returns the target of a request that contains the id of a socket. Version 6 and older versions send such requests.
+ * Returns the target of a request that contains the id of a socket. Processes with @socket.io/redis-adapter 6 or older
+ * send such requests.
  */
 function socketOf(sid: unknown): BroadcastOptions | undefined {
   return isString(sid) ? { rooms: new Set([sid]), except: new Set(), flags: {} } : undefined;
@@ -219,7 +220,7 @@ function socketOf(sid: unknown): BroadcastOptions | undefined {
 
 // Functions for responses.
 
-/** A response. "sockets" and "all-rooms" answer the requests of old versions. */
+/** A response. "sockets" and "all-rooms" answer the requests of old versions of @socket.io/redis-adapter. */
 export type RedisAnswer =
   | ClusterAnswer
   | { readonly type: "sockets"; readonly request: RequestId; readonly sockets: readonly string[] }
@@ -350,7 +351,7 @@ type Fields = Readonly<
 
 /**
  * Encodes a value as JSON, like other implementations, or as MessagePack if it contains bytes. All implementations read
- * both.
+ * both encodings.
  */
 function encodeValue(value: object): Bytes {
   return holdsBytes(value) ? encode(value) : encodeUtf8(JSON.stringify(value));

@@ -240,8 +240,8 @@ export class RedisAdapter extends RedisHubAdapter {
   }
 
   /**
-   * Makes the target sockets join rooms. Until all processes have done so and have subscribed, this process publishes
-   * its events to these rooms on the channel of the namespace.
+   * Makes the target sockets join rooms. Until the sockets in all processes have joined, and the processes have subscribed
+   * to the rooms, this process publishes events for these rooms on the channel of the namespace.
    *
    * @param options the target sockets
    * @param rooms the rooms
@@ -274,9 +274,11 @@ export class RedisAdapter extends RedisHubAdapter {
 
   /** @internal */
   protected override respond(to: NodeId, answer: ClusterAnswer): void {
-    // A process with another adapter would interpret this answer as an acknowledgement.
+    // A process with another adapter would interpret "no-answer" as an acknowledgement, so the answer is not sent to such a
+    // process.
     if (answer.type === "no-answer" && !this.nodes.has(to)) return;
-    // The process that receives the list may immediately emit to these sockets, so the subscriptions must be active.
+    // The process that receives this list of sockets may immediately emit to their rooms. So the list is sent when this
+    // process has subscribed to the rooms.
     const settled = answer.type === "fetched" ? this.link.subscriptions.settled : undefined;
     if (settled === undefined) this.answer(to, answer);
     else void settled.then(() => this.answer(to, answer));
@@ -350,8 +352,8 @@ export class RedisAdapter extends RedisHubAdapter {
     this.last = undefined;
     if (last?.channel === channel && Buffer.compare(last.message, message) === 0) return;
     const room = channel.slice(this.channels.broadcasts.length, -1);
-    // JavaScript users can also use numbers as rooms. Such a room is not found by its name, so its
-    // broadcasts are not skipped.
+    // JavaScript users can also use numbers as rooms. this.rooms.has() does not find such a room by a string, so broadcasts
+    // to the room are not skipped.
     if (room === "" || this.rooms.has(room) || !Number.isNaN(Number(room))) {
       this.onBroadcastBytes(message);
     } else {
@@ -401,7 +403,8 @@ export class RedisAdapter extends RedisHubAdapter {
   }
 
   private onResponse(bytes: Bytes): void {
-    // Processes with other adapters answer each other on the same channel, in formats that are unknown here.
+    // Processes with other adapters answer each other on the same channel, in formats that are unknown here. Such answers
+    // are ignored.
     const response = decodeAnswer(bytes);
     if (response !== undefined) this.receive(response.message, response.sender);
   }

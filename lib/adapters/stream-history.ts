@@ -17,7 +17,7 @@ import { type ReplayTurn, StreamReplays } from "./stream-replays.ts";
 /** The options of a history. */
 export interface StreamHistoryOptions {
   readonly streamName: string;
-  /** Largest number of events that a client may have missed. A process keeps this many in memory. */
+  /** Largest number of events that a client may have missed. A process keeps this many events in memory. */
   readonly maxMissedEvents: number;
   /** Largest number of bytes of events that a client may have missed. */
   readonly maxMissedBytes: number;
@@ -25,7 +25,7 @@ export interface StreamHistoryOptions {
   readonly readCount: number;
 }
 
-/** An event that clients may have missed. It is encoded for the first client that has missed it. */
+/** An event that clients may have missed. The event is encoded when the first client that has missed it reconnects. */
 interface StreamEvent extends StreamPlace {
   readonly packet: Packet & { readonly type: typeof EVENT };
   readonly options: BroadcastOptions;
@@ -77,8 +77,8 @@ export class StreamHistory {
   }
 
   /**
-   * Called when the reader has chosen the entry after which it starts to read. This happens when the reader has
-   * connected for the first time, and when another stream has replaced the stream.
+   * Called when the reader of the stream (stream-reader.ts) has chosen the entry after which it starts to read. This
+   * happens when the reader has connected for the first time, and when another stream has replaced the stream.
    */
   onLocated(position: string): void {
     this.recent.clear();

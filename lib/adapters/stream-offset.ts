@@ -32,7 +32,7 @@ export function formatOffset({ id, early }: StreamOffset): string {
 
 /** Parses an offset that a client has sent. Returns `undefined` if the text is not a valid offset. */
 export function parseOffset(text: string): StreamOffset | undefined {
-  // Numbers with up to 15 digits are exact.
+  // JavaScript represents integers with up to 15 digits exactly.
   const [, id, sender, number] =
     /^(\d{1,15}-\d{1,15})(?:~([\w-]{1,64})~(\d{1,15}))?$/.exec(text) ?? [];
   if (id === undefined) return undefined;

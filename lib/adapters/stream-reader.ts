@@ -93,7 +93,8 @@ export class StreamReader {
     return openConnection(this.client, {
       onMessage: () => {},
       onState: () => void this.read(),
-      // The other connections break at the same time and report the error, so it is ignored here.
+      // The other connections to Redis break at the same time and report the error, so errors of this connection are
+      // ignored.
       onError: () => {},
     });
   }
@@ -119,7 +120,7 @@ export class StreamReader {
     }
     this.reading = false;
     if (this.ended) return;
-    // If the connection becomes ready earlier, onState() reads immediately.
+    // If the connection becomes ready before this timer has expired, onState() calls read() immediately.
     const isReady = this.connection.ready;
     const retry = (): void => {
       if (!this.mayRead) this.reopen();
@@ -190,8 +191,8 @@ export function compareIds(one: string, other: string): number {
 }
 
 /**
- * Returns the entries of the only stream in a reply to XREAD. In RESP 3 the reply is a map, which clients represent in
- * different ways.
+ * Returns the entries of the only stream in a reply to XREAD. In RESP 3 the reply is a map, which the packages "redis" and
+ * "ioredis" represent in different ways.
  */
 function streamOf(reply: unknown): unknown {
   if (!Array.isArray(reply)) return isObject(reply) ? Object.values(reply)[0] : undefined;

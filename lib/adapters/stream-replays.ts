@@ -10,9 +10,9 @@ import { compareIds, entriesOf, type StreamEntry } from "./stream-reader.ts";
 
 /** Receives the entries that are read for one client. */
 export interface ReplayReader<Page> {
-  /** The entry after which to read. */
+  /** The id of an entry. The reader needs the entries after this entry. */
   readonly from: string;
-  /** Called with the next page. The first page may start before `from`. Returns whether to continue. */
+  /** Called with the next page. The first page may start before `from`. Returns whether the reader accepts another page. */
   onPage(page: Page): boolean;
 }
 

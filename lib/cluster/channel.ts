@@ -14,7 +14,10 @@ const OVERHEAD = 256;
 /** The approximate size of a room's name, in bytes. */
 const ROOM = 64;
 
-/** Sends a message over IPC, and a connection with it. `callback` is called after the message was written. */
+/**
+ * Sends a message over IPC, together with the connection `socket` if it is set. `callback` is called after the message
+ * was written.
+ */
 export type SendMessage<Message> = (
   message: Message,
   socket: Socket | undefined,
@@ -26,14 +29,14 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
   readonly #send: SendMessage<Message>;
   readonly #onStalled: () => void;
   readonly #limit: number;
-  /** Connections that the other process has not received yet. */
+  /** Connections that were not sent to the other process yet. */
   readonly #sockets = new Set<Socket>();
   #waiting = 0;
   #closed = false;
 
   /**
    * @param send sends a message over IPC
-   * @param onStalled called once if more than `limit` bytes wait, after the channel was closed
+   * @param onStalled called once if more than `limit` bytes would wait. The channel is closed before this call
    * @param limit the most bytes that may wait. Default: 128 MiB
    */
   constructor(send: SendMessage<Message>, onStalled: () => void, limit: number = MAX_WAITING) {
@@ -43,9 +46,9 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
   }
 
   /**
-   * Sends a message, and a connection with it. After this call, this process no longer owns the connection. If the
-   * channel is closed, or closes before the connection is sent, the connection is destroyed, so that its client
-   * reconnects immediately.
+   * Sends a message, together with the connection `socket` if it is set. After this call, this process no longer owns
+   * the connection. If the channel is closed, or closes before the connection is sent, the connection is destroyed, so
+   * that its client reconnects immediately.
    *
    * @param callback called after the message was sent, or cannot be sent
    */

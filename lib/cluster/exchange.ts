@@ -36,7 +36,7 @@ export type OnMessage = (message: ToPrimary) => void;
 
 /** Assigns numbers to the workers, and passes messages and connections between them. */
 export class Exchange {
-  /** The link between the adapters in the primary and the hub. */
+  /** The link between the adapters in the primary and the hub (hub.ts). */
   readonly link: Link;
   readonly #hub = new Hub();
   readonly #secret = createSecret();

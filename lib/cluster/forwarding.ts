@@ -41,8 +41,8 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Fields that are always forwarded, even if they are listed in the field Connection. An upgrade is forwarded as an
- * upgrade.
+ * Fields that are always forwarded, even if they are listed in the field Connection. Without the field Upgrade, for
+ * example, the other worker would treat an upgrade request as an ordinary request.
  */
 const ALWAYS_FORWARDED: ReadonlySet<string> = new Set([
   "content-length",
@@ -73,7 +73,7 @@ export class Forwarder {
     this.#secret = secret;
   }
 
-  /** Closes each client's connection after its next response. */
+  /** From now on, closes each client's connection after the next response on this connection. */
   leave(): void {
     this.#leaving = true;
   }
@@ -82,8 +82,9 @@ export class Forwarder {
    * Forwards a request, and sends the response to the client.
    *
    * @param path the path of the other worker's socket
-   * @param ownConnection whether to use a new connection. Needed for a request that starts a session, because the
-   * session keeps the address of the connection
+   * @param ownConnection whether to use a new connection. Needed for a request that starts a session. The other worker
+   * sets the client's address as the address of the connection, so later requests of other clients must not use this
+   * connection
    * @param onUnreachable called if the other worker cannot be reached and no data of the request was read
    */
   forward(
@@ -114,15 +115,15 @@ export class Forwarder {
     forwarded.once("response", (answer) => {
       began = true;
       const fields = keptFields(answer);
-      // RFC 9113 §8.2.2: HTTP/2 does not allow these fields, and has its own framing.
+      // RFC 9113 §8.2.2: HTTP/2 does not allow Transfer-Encoding, because HTTP/2 frames mark the end of the body.
       const headers = request.httpVersionMajor > 1 ? withoutFraming(fields) : rawFields(fields);
       if (this.#leaving) response.setHeader("Connection", "close");
       response.writeHead(answer.statusCode ?? 502, headers);
       answer.on("error", () => response.destroy());
       answer.pipe(response);
     });
-    // If the client disconnects, the connection to the other worker is closed too. The same applies if the response was
-    // complete before the client had sent the whole body.
+    // If the client disconnects, the connection to the other worker is closed too. It is also closed if the response
+    // was complete before the client had sent the whole body.
     response.once("close", () => {
       began = true;
       if (!response.writableFinished || !forwarded.writableFinished) forwarded.destroy();
@@ -131,7 +132,7 @@ export class Forwarder {
     else forwarded.end();
   }
 
-  /** Forwards an upgrade request, and afterwards the bytes of both sides. */
+  /** Forwards an upgrade request, and afterwards all bytes that the client and the other worker send to each other. */
   forwardConnection({ request, socket, head }: UpgradeRequest, path: string): void {
     const fields = [...this.#field(request), ...keptFields(request)];
     fields.push("Connection", "Upgrade");
@@ -247,8 +248,8 @@ export class InnerServer {
   }
 
   /**
-   * Sets which workers are about to exit. The waiting polls that these workers have forwarded are answered, so that
-   * their clients send the next poll over a connection to another worker.
+   * Sets which workers are about to exit. The waiting GET requests (polls) that these workers have forwarded are
+   * answered, so that the clients send the next poll over a connection to another worker.
    */
   setLeaving(workers: ReadonlySet<number>): void {
     for (const worker of workers) {
@@ -341,13 +342,13 @@ export function canHandOver(socket: Duplex): socket is Socket {
  * Stops reading from a connection. Returns the bytes that were received and not yet read.
  *
  * While a connection is being sent to another process, Node keeps it open in this process until the other process has
- * confirmed it. Node drops everything that this process reads in the meantime. A fast client could lose its first
- * frame.
+ * confirmed that it has received the connection. Node drops everything that this process reads in the meantime. A fast
+ * client could lose its first frame.
  */
 export function stopReading(socket: Socket): Uint8Array {
   const received: unknown = socket.read();
-  // net.Socket can prevent reading only before the first read (option `pauseOnConnect`). Therefore readStop() of the
-  // handle is called.
+  // The public API of net.Socket can only prevent the first read (option `pauseOnConnect`). Therefore readStop() of the
+  // socket's internal handle is called.
   const handle: unknown = Reflect.get(socket, "_handle");
   if (typeof handle === "object" && handle !== null) {
     const readStop: unknown = Reflect.get(handle, "readStop");

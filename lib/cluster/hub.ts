@@ -10,7 +10,7 @@ import { RecoveryBounds, type RecoveryLimits } from "../socketio/recovery-store.
 import type { ClaimResult, FromHub, NodeId, ToHub } from "./messages.ts";
 import { boundConnected, ClusterStore } from "./recovery-store.ts";
 
-/** Sends items to a member. */
+/** Sends items (messages.ts) to a member. */
 export type SendItems = (items: readonly FromHub[]) => void;
 
 interface Member {
@@ -39,7 +39,7 @@ export class Hub {
   /** For each namespace, the member of each adapter. */
   readonly #namespaces = new Map<string, Map<NodeId, number>>();
   readonly #stores = new Map<string, ClusterStore>();
-  /** The limits that all stores share. Every process has the same limits. */
+  /** The limits that the stores of all namespaces share. Every process passes the same limits to the hub. */
   #bounds: { readonly kept: RecoveryBounds; readonly connected: FairEviction } | undefined;
   readonly #waiting = new Map<string, WaitingClaim>();
   // The items to send to each member after the received items were handled.

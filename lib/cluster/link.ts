@@ -1,12 +1,12 @@
-// The link between one process and the hub. All items that the adapters send in one turn of the event loop travel in
-// one message.
+// The link between one process and the hub. All items (messages.ts) that the adapters send in one turn of the event
+// loop are sent in one message.
 
 import { flushSoon } from "../flush.ts";
 import type { RecoveryLimits } from "../socketio/recovery-store.ts";
 import type { ClaimResult, FromHub, NodeId, ToHub } from "./messages.ts";
 import { formatOffset } from "./offset.ts";
 
-/** How long items may wait for other items, in milliseconds. */
+/** How long postLater() may delay an item, so that it is sent together with other items, in milliseconds. */
 const LATER = 5;
 
 /** The methods of an adapter that a link calls. */
@@ -125,9 +125,9 @@ export class Link {
           this.#adapters.get(item.nsp)?.onReturned(item.pid);
           break;
         case "claimed":
-          // After the client has received this result, the client has all of its packets up to this index. The index is
-          // also valid for the other clients of this process. If these clients have not received a packet up to this
-          // index, the packet was sent only to clients of another worker.
+          // The reconnecting client receives all of its missed packets up to this index. The index is also valid for
+          // the other clients of this process: a packet up to this index that they have not received was only for
+          // clients of another worker.
           this.#index = item.index;
           this.#claims.get(item.request)?.(item.result);
           this.#claims.delete(item.request);

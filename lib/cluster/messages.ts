@@ -50,7 +50,7 @@ export interface MissedPacket {
   readonly offset: string;
 }
 
-/** Why a session cannot be restored. Same values as the adapter's RecoveryFailure. */
+/** Why a session cannot be restored. RecoveryFailure of the adapter has the same values. */
 export type ClaimFailure = "unknown session" | "unknown offset" | "packets dropped";
 
 /** The response to a claim: the session and the missed packets, or why the session cannot be restored. */
@@ -208,7 +208,10 @@ function isOurs(message: unknown): boolean {
   );
 }
 
-/** Returns whether a message of a worker was sent by this module. Both processes run the same version. */
+/**
+ * Returns whether a message of a worker was sent by this module. The fields of the message are not checked, because
+ * both processes run the same version.
+ */
 export function isToPrimary(message: unknown): message is ToPrimary {
   return isOurs(message);
 }

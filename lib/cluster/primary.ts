@@ -41,7 +41,7 @@ export class WorkerFailedError extends Error {
   readonly code: string;
 
   /**
-   * Creates an error with a message and a code. Default: "ERR_WORKER_FAILED".
+   * Creates an error with a message and a code.
    *
    * @param message the message
    * @param code the code. Default: "ERR_WORKER_FAILED"
@@ -213,8 +213,8 @@ export class Primary {
   }
 
   /**
-   * Forks a worker to replace one that has ended. The first time there is no delay. The delay grows with each
-   * consecutive failure.
+   * Forks a worker to replace one that has ended. There is no delay if the worker has listened for some seconds. Otherwise
+   * the worker has failed, and the delay grows with each consecutive failure (restart-delay.ts).
    */
   #forkLater(): void {
     const { log } = this.#options;
@@ -235,7 +235,7 @@ export class Primary {
   async #replaceAll(): Promise<void> {
     for (const entry of [...this.#entries]) {
       if (entry.participant.state !== "ready" || this.#stopping !== undefined) continue;
-      // The old worker may end on its own in the meantime. The new worker replaces it in this case too.
+      // The old worker may end on its own in the meantime. Then no second replacement is forked for it.
       entry.replaced = true;
       try {
         await this.#fork(START_TIMEOUT);

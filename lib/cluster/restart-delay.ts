@@ -1,5 +1,5 @@
-// Computes how long the primary waits before it forks a worker to replace one that has ended. A worker
-// that has run for some time is replaced at once. If workers keep ending soon after they have started, each delay is twice
+// Computes how long the primary waits before it forks a worker to replace one that has ended. A worker that has listened for
+// at least SOON milliseconds is replaced at once. If workers keep ending soon after they have started, each delay is twice
 // as long as the delay before.
 
 /** A worker that ends within this many milliseconds after it has started to listen counts as failed. */

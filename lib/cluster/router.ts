@@ -23,7 +23,7 @@ export interface Peer {
   readonly path: string;
   /**
    * Whether the worker is about to exit. Requests for the worker's sessions are still forwarded to the worker. Requests
-   * of new clients are not.
+   * of new clients are not forwarded to the worker.
    */
   readonly leaving: boolean;
 }

@@ -10,7 +10,7 @@ import { generateId } from "../generate-id.ts";
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const ID_LENGTH = 20;
 
-/** The largest number of a worker. */
+/** The largest number that a worker can have. */
 export const MAX_WORKER_NUMBER = 4095;
 
 /** Returns a new session id for the worker with this number. */

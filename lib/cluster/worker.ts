@@ -29,7 +29,7 @@ import { generateSessionId } from "./worker-id.ts";
  * clients whose connections were accepted shortly before can send their first request.
  */
 const GRACE = 1_000;
-/** How long the primary may take to answer, in milliseconds. */
+/** How long the primary may take to answer "hello" with "welcome", in milliseconds. */
 const WELCOME_TIMEOUT = 10_000;
 
 /** A server whose sessions belong to a worker. */
@@ -242,7 +242,7 @@ export class ClusterWorker {
     await drain(drainTimeout);
     this.#member.close();
     this.#onStopped();
-    // The callback runs after this message was sent, and therefore after all earlier messages.
+    // exit() is called after this message was sent, and therefore after all earlier messages were sent.
     send({ source: SOURCE, type: "batch", items: [] }, undefined, exit);
   }
 
@@ -276,7 +276,7 @@ export function sendJoined(): void {
 
 /**
  * Removes the directory of the Unix domain sockets if the primary was killed and could not remove it. In this case all
- * workers end.
+ * workers end, and each of them removes the directory.
  */
 function removeAfterPrimary(path: string): void {
   // If the worker has disconnected on purpose, the primary is still alive.
@@ -300,7 +300,7 @@ const channel = new Channel<ToPrimary>(
   },
 );
 
-/** Sends a message to the primary, with a connection if given. */
+/** Sends a message to the primary, together with the connection `socket` if it is set. */
 function send(message: ToPrimary, socket?: Socket, callback?: () => void): void {
   channel.send(message, socket, callback);
 }

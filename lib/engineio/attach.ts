@@ -78,7 +78,8 @@ export function attach(
   /**
    * Returns whether a request is the first one on a connection that this server has accepted. Returns `false` for later
    * requests, and for requests that another server has forwarded. To distinguish these two cases, the server would need a
-   * list of all connections, and the list would take more memory than it saves.
+   * list of all connections. This list would take more memory than is saved when a session keeps only the text of a request
+   * (Recipient in engine-request.ts).
    */
   const onSpeak = (socket: Socket): boolean => {
     const wasSilent = silent.delete(socket);
@@ -102,7 +103,8 @@ export function attach(
   const unsecured = new Map<string, Socket>();
   const keys = new WeakMap<Socket, string>();
   const sessions = new Set<Closable>();
-  // A TLSSocket has no public property for its TCP socket, so the two are matched by address and port.
+  // A TLSSocket has no public property for its TCP socket, so the two sockets are matched by the address and the port of the
+  // client.
   const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
   function onUnsecuredEnd(this: Socket): void {
     unsecured.delete(keys.get(this) ?? "");
@@ -172,8 +174,8 @@ export function attach(
       server.off("session", onSession);
       server.off("upgrade", onUpgrade);
       attached = false;
-      // If onRequest() is no longer a listener, an engine that was attached later has replaced it. That engine still calls
-      // onRequest() for other paths.
+      // If onRequest() is no longer a listener, an engine that was attached later has replaced the listeners of the server.
+      // That engine still calls onRequest() for other paths.
       if (!server.listeners("request").includes(onRequest)) return;
       server.off("request", onRequest);
       // Listeners that were added before the engine are called before those that were added later, as without an engine.

@@ -97,7 +97,7 @@ export class PollingRequest extends EngineRequest {
   }
 
   noticeEnd(): () => void {
-    // Node's HTTP server reads the socket, and so detects the end.
+    // Node's HTTP server reads the socket, and so detects the end of the connection without further code.
     return () => {};
   }
 

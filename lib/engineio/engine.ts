@@ -309,7 +309,8 @@ export class Engine extends NodeEmitter<EngineEvents> {
   /** @internal */
   onUpgrade(incoming: UpgradeRequest): void {
     const { request, socket } = incoming;
-    // The client may disconnect while the engine decides about the request.
+    // The connection may fail while the engine decides about the request. An "error" event without a listener would end the
+    // process.
     socket.on("error", destroyOnError);
     if (this.router?.forwardUpgrade(incoming)) return;
     this.showQuery(request);

@@ -8,9 +8,9 @@ import { Deadlines } from "../deadlines.ts";
 
 /** A session with a heartbeat. */
 export interface Heartbeating {
-  /** A ping is due. */
+  /** Called when a ping is due. */
   onPingDue(): void;
-  /** The client has not answered in time. */
+  /** Called when the client has not answered a ping in time. */
   onPingTimeout(): void;
 }
 

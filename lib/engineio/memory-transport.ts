@@ -7,9 +7,9 @@ import type { ConnectionTransport, TransportSink } from "./transport.ts";
 
 /** The client of a MemoryTransport. */
 export interface MemoryClient {
-  /** A message was received from the server. */
+  /** Called with each message from the server. */
   onMessage(data: string | Bytes): void;
-  /** The session has ended. */
+  /** Called when the session has ended. */
   onEnd(): void;
 }
 
@@ -23,12 +23,12 @@ export class MemoryTransport implements ConnectionTransport {
   #sink: TransportSink | undefined;
   #client: MemoryClient | undefined;
 
-  /** Delivers the client's packets to `sink` from then on. */
+  /** After this call, the packets of the client are delivered to `sink`. */
   start(sink: TransportSink): void {
     this.#sink = sink;
   }
 
-  /** Delivers the session's packets to `client` from then on. */
+  /** After this call, the packets of the session are delivered to `client`. */
   deliverTo(client: MemoryClient): void {
     this.#client = client;
   }

@@ -89,7 +89,7 @@ export function passMiddlewareToUpgrade(
     // stream to handleUpgrade().
     Reflect.apply(response.assignSocket, response, [socket]);
   } catch (error) {
-    // An earlier request on the same connection is not answered yet.
+    // assignSocket() has thrown, because an earlier request on the same connection is not answered yet.
     done(error);
     return;
   }

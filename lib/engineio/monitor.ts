@@ -23,7 +23,7 @@ export interface EngineStats {
     readonly open: number;
     /** Different IP addresses of the connected clients. The addresses of a /64 network of IPv6 count as one. */
     readonly addresses: number;
-    /** Clients that have connected since the start. */
+    /** Clients that have connected since the engine was created. */
     readonly total: number;
     /** Connected clients by transport. */
     readonly byTransport: Readonly<Record<Transport["name"], number>>;
@@ -165,7 +165,7 @@ export class Monitor {
   }
 
   /**
-   * A client was refused.
+   * Called when a client was refused.
    *
    * @param name the name of the refusal, or of the exact cause
    * @param context the details of "connection_error"
@@ -197,7 +197,7 @@ export class Monitor {
     if (MESSAGE.hasSubscribers) MESSAGE.publish({ session, direction: "sent", packets });
   }
 
-  /** A session has ended. @param waiting bytes that waited for the client */
+  /** Called when a session has ended. @param waiting bytes that waited for the client */
   onClose(
     session: Monitored,
     waiting: number,
@@ -227,7 +227,7 @@ export class Monitor {
     }
   }
 
-  /** A client has violated the Socket.IO protocol. @param rule the name of the violated rule */
+  /** Called when a client has violated the Socket.IO protocol. @param rule the name of the violated rule */
   onBreach({ id, clientAddress: address }: Monitored, rule: string, message: string): void {
     this.#breaches.add(rule);
     if (rule === "TOO_MANY_ATTACHMENTS") this.#bounds.add("maxAttachments");
@@ -237,7 +237,7 @@ export class Monitor {
   }
 
   /**
-   * A client has reached a limit.
+   * Called when a client has reached a limit.
    *
    * @param bound the name of the option
    * @param isNew whether to log the incident. `false` if the client has already reached the limit shortly before
@@ -256,7 +256,7 @@ export class Monitor {
   }
 
   /**
-   * Events for a client were dropped.
+   * Called when events for a client were dropped.
    *
    * @param begins whether to count and log that the limit is reached. `true` if these events are the first that were dropped
    * since the client's queue was last empty
@@ -269,7 +269,7 @@ export class Monitor {
     }
   }
 
-  /** A new client was refused because of a limit. @param bound the name of the option */
+  /** Called when a new client was refused because of a limit. @param bound the name of the option */
   onNewcomerBound(address: string, bound: string, message: string): void {
     this.#bounds.add(bound);
     if (BOUND.hasSubscribers) BOUND.publish({ id: undefined, address, bound, message });

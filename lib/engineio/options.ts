@@ -59,7 +59,10 @@ export type AllowRequest = (
 export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
   /** How long to wait after a pong before the next ping is sent, in milliseconds. Default: 25,000. */
   readonly pingInterval?: number;
-  /** How long a client may take to answer a ping, in milliseconds. After this time the session ends. Default: 20,000. */
+  /**
+   * How long a client may take to answer a ping, in milliseconds. If the client does not answer in this time, the session
+   * ends. Default: 20,000.
+   */
   readonly pingTimeout?: number;
   /** How long the upgrade from polling to WebSocket may take, in milliseconds. Default: 10,000. */
   readonly upgradeTimeout?: number;

@@ -117,7 +117,7 @@ export class PollingTransport implements RequestTransport {
     this.#options = options;
   }
 
-  /** Delivers packets to `sink` from then on. */
+  /** After this call, the packets of the client are delivered to `sink`. */
   start(sink: TransportSink): void {
     this.#sink = sink;
   }
@@ -159,7 +159,7 @@ export class PollingTransport implements RequestTransport {
   discard(): void {
     this.#sink = undefined;
     this.#post?.destroy();
-    // The connection is not kept alive. Otherwise close() of the HTTP server would wait for it.
+    // The connection is not kept alive, because close() of the HTTP server would wait for its end.
     this.#poll?.setHeader("Connection", "close");
     this.#end(this.#answering ? undefined : CLOSE_PACKET);
   }
@@ -262,7 +262,7 @@ export class PollingTransport implements RequestTransport {
       if (this.#post !== response && this.#delivering !== response) return;
       this.#post = undefined;
       this.#delivering = undefined;
-      // After an upgrade, the session continues over the other transport.
+      // After an upgrade, the session continues over WebSocket, so the session does not end here.
       if (this.#released) return;
       this.#lose("transport error", new Error("data request connection closed prematurely"));
     });

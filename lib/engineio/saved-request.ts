@@ -6,8 +6,9 @@
 // request.
 //
 // The library cannot know for certain whether other code of the process uses the request object, too. Some code receives the
-// object before every listener: instrumentation, a server with its own class of requests, or another server that forwards
-// requests. So the session keeps every request object that differs from a new request object of Node.
+// object before the library does: instrumentation, a server with its own class of requests, or another server that forwards
+// requests. Such code often changes the object. So the session keeps every request object that differs from a new request
+// object of Node.
 
 import { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
@@ -30,7 +31,7 @@ export class SavedRequest {
 
   constructor(request: IncomingMessage) {
     const { method, url, httpVersion, rawHeaders, socket } = request;
-    // @types/node does not declare the property.
+    // @types/node does not declare the property `upgrade`, so the property is read with Reflect.get().
     const upgrade = Reflect.get(request, "upgrade") === true ? "upgrade" : "";
     this.socket = socket;
     this.#text = [method, url, httpVersion, upgrade, ...rawHeaders].join(SEPARATOR);

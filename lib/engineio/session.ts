@@ -36,7 +36,7 @@ import { type BackpressurePolicy, WaitingMessages } from "./waiting-messages.ts"
 
 export type { CloseReason };
 
-/** The layer above a session. The session calls the methods while it handles a packet, in the order of the packets. */
+/** The layer above a session. The session calls these methods, in the order in which the packets of the client arrive. */
 export interface SessionSink {
   /**
    * A text message was received.
@@ -167,7 +167,7 @@ export class Session
   readonly remoteAddress: string;
   /** The IP address of the client, even if the client connects through a proxy in `trustedProxies`. */
   readonly clientAddress: string;
-  /** The network by which clients are counted: the IP address, or the first 64 bits of an IPv6 address. @internal */
+  /** The key by which limits count clients: the IPv4 address, or the first 64 bits of the IPv6 address. @internal */
   readonly addressGroup: string;
   private readonly host: SessionHost;
   private sessionRequest: IncomingMessage | SavedRequest;
@@ -239,7 +239,7 @@ export class Session
     return this.sessionState;
   }
 
-  /** The state of the session, as in engine.io. */
+  /** The state of the session, with the names that the package engine.io uses. */
   get readyState(): "open" | "closing" | "closed" {
     switch (this.sessionState) {
       case "closed":
@@ -327,7 +327,7 @@ export class Session
   }
 
   /**
-   * Counts and logs that the client has reached a limit of the layer above.
+   * Counts and logs that the client has reached a limit of the layer above the session.
    *
    * @param isNew whether to log the incident. Default: `true`
    * @internal
@@ -336,7 +336,7 @@ export class Session
     this.host.monitor.onBound(this, bound, message, isNew);
   }
 
-  /** Counts and logs that the client has violated a rule of the layer above. @internal */
+  /** Counts and logs that the client has violated a rule of the layer above the session. @internal */
   onBreach(rule: string, message: string): void {
     this.host.monitor.onBreach(this, rule, message);
   }
@@ -392,7 +392,7 @@ export class Session
     if (!this.isOpen() && (this.sessionState === "closed" || packet.type !== CLOSE)) return;
     this.host.monitor.onReceived(this, packet);
     if (this.listens) this.tellReceived(packet);
-    // The most common case is tested first.
+    // Most packets are messages, so this type is tested first.
     if (packet.type === MESSAGE) {
       this.host.heartbeat.onOtherPacket(this);
       if (typeof packet.data === "string") this.sink?.onText(packet.data);
@@ -428,7 +428,8 @@ export class Session
     if (queue !== undefined) {
       this.flush(queue);
     } else if (this.sessionState === "probing" && this.currentTransport.writable) {
-      // The client finishes its requests before it changes to the WebSocket. So a waiting GET request is answered at once.
+      // The client finishes its requests before it changes to the WebSocket. So the server answers a waiting GET request at
+      // once.
       this.currentTransport.send(NOOP_PACKET);
     }
     if (!this.isOpen() && this.sessionState !== "closed" && this.queue === undefined) {
@@ -526,7 +527,7 @@ export class Session
     this.countBacklog();
   }
 
-  /** Updates the number of bytes that wait for the client. The number is 0 while the queue is empty. */
+  /** Reports to `host.backlog` how many bytes wait for this client. The number is 0 while the queue is empty. */
   private countBacklog(): void {
     const held = this.bufferedAmount + this.currentTransport.unreadBytes;
     this.host.backlog.set(this, this.queue === undefined ? 0 : held);

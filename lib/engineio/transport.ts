@@ -9,13 +9,13 @@ import type { Outgoing } from "./outgoing.ts";
 interface AnyTransport {
   /** Whether the transport accepts packets. Otherwise packets wait in the session, and volatile packets are dropped. */
   readonly writable: boolean;
-  /** Received bytes: all bytes of the connection, or the bodies of the requests. */
+  /** The number of received bytes. Over polling, only the bodies of the requests count. */
   readonly bytesReceived: number;
-  /** Sent bytes: all bytes of the connection, or the bodies of the responses. */
+  /** The number of sent bytes. Over polling, only the bodies of the responses count. */
   readonly bytesSent: number;
   /** Bytes that are buffered in the transport. */
   readonly bufferedAmount: number;
-  /** Bytes of an HTTP response that was sent, and that the client has not read yet. @internal */
+  /** Bytes of HTTP responses that the transport has sent, but that the client has not read yet. @internal */
   readonly unreadBytes: number;
   /** Sends packets. Must only be called while `writable` is `true`. @internal */
   send(message: Outgoing): void;
@@ -26,9 +26,18 @@ interface AnyTransport {
    * @internal
    */
   close(): void;
-  /** Ends the transport at once. Informs the client only if a packet can be sent now. Does not call onLost(). @internal */
+  /**
+   * Ends the transport at once. Informs the client about the end only if a packet can be sent now. Does not call onLost().
+   *
+   * @internal
+   */
   discard(): void;
-  /** Ends the transport at once, after the client has ended its side. Does not call onLost(). @internal */
+  /**
+   * Ends the transport at once, because the client has closed the session or has changed to another transport. Does not call
+   * onLost().
+   *
+   * @internal
+   */
   release(): void;
 }
 

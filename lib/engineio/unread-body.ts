@@ -1,5 +1,5 @@
-// Discards the body of a request that was answered before the body was received. A client that is still sending must be able to
-// read the answer, but must not keep its connection open forever.
+// Discards the body of a request that was answered before the body was received. A client that is still sending the body
+// must be able to read the answer, but must not keep its connection open forever.
 
 import type { IncomingMessage } from "node:http";
 

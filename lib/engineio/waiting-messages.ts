@@ -9,8 +9,8 @@ import type { Outgoing } from "./outgoing.ts";
  * What happens when `maxBackpressure` is reached for a client that reads too slowly.
  *
  * - "close": the client is disconnected.
- * - "drop-volatile": volatile events are queued as well, and the oldest of them are dropped. The client is disconnected if the
- *   other packets alone exceed the limit.
+ * - "drop-volatile": volatile events are queued as well, and the oldest volatile events are dropped. The client is
+ *   disconnected if the other packets alone exceed the limit.
  * - "drop-oldest": the oldest events without an acknowledgement are dropped, with their attachments. The client is disconnected
  *   if the other packets alone exceed the limit. Volatile events are not queued.
  *
@@ -62,7 +62,7 @@ export class WaitingMessages {
   readonly #policy: BackpressurePolicy;
   readonly #kept = new Row();
   #keptLength = 0;
-  // Messages that may be dropped have a separate row, so that the oldest of them is found at once.
+  // Messages that may be dropped have a separate row, so that the oldest of these messages is found at once.
   readonly #droppable = new Row();
   #places = 0;
 

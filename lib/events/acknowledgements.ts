@@ -1,6 +1,6 @@
 // The acknowledgements that one end of a connection awaits. Socket.IO "Exchange protocol", "Acknowledgement".
 //
-//   await(id) ─┬─ the packet is received ─▶ callback(null, arguments)
+//   await(id) ─┬─ the ACK is received ────▶ callback(null, arguments)
 //              ├─ the timeout elapses ─────▶ callback(AckTimeoutError)
 //              ├─ the connection is lost ──▶ callback(DisconnectedError)
 //              └─ forget(id) ──────────────▶ no call

@@ -128,8 +128,8 @@ export type ListenerOf<Events, Event extends keyof Events> = Events[Event] exten
 
 /**
  * Registers and calls listeners. Every listener is called, even if an earlier listener throws. The error then
- * becomes an uncaught exception. node-emitter.ts adds the other methods of Node's EventEmitter, and
- * component-emitter.ts those of socket.io-client.
+ * becomes an uncaught exception. node-emitter.ts adds the other methods of Node's EventEmitter. component-emitter.ts
+ * adds the other methods of the emitter of socket.io-client.
  */
 export abstract class Emitter<Events> {
   /**
@@ -140,7 +140,7 @@ export abstract class Emitter<Events> {
    * @internal
    */
   protected registrations: Map<string, Listener | readonly Listener[]> | undefined;
-  /** The emitter that stores the listeners of this emitter: this emitter itself or another one. @internal */
+  /** The emitter that stores the listeners of this emitter: this emitter itself or another emitter. @internal */
   protected registrant: Emitter<Events> = this;
 
   /**
@@ -224,7 +224,7 @@ export abstract class Emitter<Events> {
     return this;
   }
 
-  /** Removes the most recent registration of a listener. The compiler does not check the event. @internal */
+  /** Removes the most recent registration of a listener. The compiler does not check the name of the event. @internal */
   protected removeUntyped(event: string, listener: Listener): void {
     const before = this.registered(event);
     const at = before.findLastIndex((each) => each === listener || originalOf(each) === listener);

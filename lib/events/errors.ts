@@ -1,5 +1,5 @@
-// Errors that the server and the client have in common. Each has a stable `code`, while its message may change. The
-// errors for invalid arguments have the codes of Node.
+// Errors that the server and the client have in common. Each error has a stable `code`, but its message may change.
+// The errors for invalid arguments have the codes of Node.
 
 import { invalidOption } from "./option-mistakes.ts";
 

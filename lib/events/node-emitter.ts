@@ -126,12 +126,12 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
     this.registrant = owner;
   }
 
-  /** The same as on(), but the compiler does not check the event. @internal */
+  /** The same as on(), but the compiler does not check the name of the event. @internal */
   protected addUntyped(event: string, listener: Listener): void {
     this.insert(event, listener, false);
   }
 
-  /** Returns the listeners of `event`, each with the number of parameters that the program declared. @internal */
+  /** Returns the listeners of `event`, each with the number of parameters that the listener declares. @internal */
   protected calls(event: string): { readonly call: Listener; readonly length: number }[] {
     return this.registered(event).map((listener) => ({
       call: (...args) => listener.apply(this, args),

@@ -1,6 +1,6 @@
 // Tracks which sockets are in which rooms, and sends packets to the sockets. This adapter serves a
-// single process. An adapter for several processes extends it. Its methods have the names that
-// socket.io's adapters use.
+// single process. An adapter for several processes extends this adapter. The methods have the names
+// that socket.io's adapters use.
 
 import type { Packet } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
@@ -133,16 +133,18 @@ export interface BroadcastAnswers {
    */
   onAsked(count: number): void;
   /**
-   * Called for each acknowledgement, or with an error for a client that can no longer acknowledge.
+   * Called for each acknowledgement that a client sends. Called with an error for each client that
+   * can no longer acknowledge the broadcast.
    *
-   * @param error why the client can no longer acknowledge, or `null`
+   * @param error why the client can no longer acknowledge the broadcast, or `null`
    * @param args the values of the acknowledgement
    */
   onAnswer(error: Error | null, args: readonly unknown[]): void;
   /**
-   * Called with the number of clients that can no longer acknowledge, and with the reason.
+   * Called with the number of clients that can no longer acknowledge the broadcast, and with the
+   * reason.
    *
-   * @param error why the clients can no longer acknowledge
+   * @param error why the clients can no longer acknowledge the broadcast
    * @param count the number of clients
    */
   onLost(error: Error, count: number): void;
@@ -155,8 +157,8 @@ export interface BroadcastAnswers {
 }
 
 /**
- * A list collected from several servers. The property `missing` names the servers that did not
- * answer.
+ * A list of items that were requested from several servers. The property `missing` names the
+ * servers that did not answer the request.
  */
 export interface Gathered<Item> extends Array<Item> {
   /**
@@ -196,8 +198,8 @@ export interface AdapterHost {
    */
   onServerSideEmit(event: ServerSideEvent): void;
   /**
-   * How long disconnected sessions are kept, in milliseconds. `undefined` if connection state
-   * recovery is off.
+   * How long the sessions of disconnected clients are kept, in milliseconds. `undefined` if
+   * connection state recovery is off.
    */
   readonly maxDisconnectionDuration: number | undefined;
   /** The namespace that this object wraps for an adapter written for socket.io. Default: none. */
@@ -222,7 +224,7 @@ export interface AdapterHost {
 export type RecoveryFailure =
   /** The session is not stored: it never existed, has expired, or was recovered already. */
   | "unknown session"
-  /** This server has not issued the offset. */
+  /** The client sent an offset that this server has not issued. */
   | "unknown offset"
   /**
    * Missed packets are no longer stored, or their total size exceeds the part of `maxBackpressure`
@@ -252,8 +254,9 @@ export interface RecoverableSession {
 /** A stored session together with the packets that its client missed. */
 export interface RestoredSession extends RecoverableSession {
   /**
-   * Run the middleware even if `skipMiddlewares` is set, because the session may belong to another
-   * namespace. Default: `false`.
+   * Run the middleware even if `skipMiddlewares` is set. An adapter sets this option if the session
+   * may belong to another namespace, because the client may then have passed only the middleware of
+   * the other namespace. Default: `false`.
    */
   readonly passesMiddleware?: boolean;
   /** The packets that the client missed before the session was restored, in order. */
@@ -358,7 +361,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
       this.sids.set(id, joined);
     }
     for (const room of rooms) {
-      // A listener for the previous room may have disconnected the socket.
+      // A listener for "create-room" or "join-room" of the previous room may have disconnected the
+      // socket.
       if (this.sids.get(id) !== joined) return;
       if (joined.has(room)) continue;
       joined.add(room);
@@ -389,7 +393,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
    * @param id the id of the socket
    */
   delAll(id: SocketId): void {
-    // A listener may add the socket to further rooms, so the loop uses a copy.
+    // A listener for "leave-room" or "delete-room" may add the socket to further rooms, so the loop
+    // uses a copy.
     for (const room of [...(this.sids.get(id) ?? [])]) this.#leave(id, room);
     this.sids.delete(id);
   }
@@ -423,8 +428,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   protected sendToMembers(packet: Packet, options: BroadcastOptions, encoded?: Outgoing): void {
     const { compress = true, volatile = false } = options.flags;
     let message = encoded;
-    // Listeners may change the rooms, so the receivers are determined before the first listener
-    // runs.
+    // The listeners that notifyOutgoingListeners() calls may change the rooms, so the receivers are
+    // determined before the first listener runs.
     for (const member of this.members(options)) {
       message ??= this.nsp.encode(packet, compress);
       member.notifyOutgoingListeners(packet);
@@ -453,7 +458,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   }
 
   /**
-   * Determines how many servers answer. With the `local` flag only this server answers.
+   * Determines how many servers a broadcast is sent to. With the `local` flag, the broadcast is
+   * sent only to this server.
    *
    * @param options the options of the broadcast
    * @param answers receives the number of servers
@@ -672,7 +678,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     const members = this.rooms.get(room);
     if (!members?.delete(id)) return;
     this.dispatch("leave-room", [room, id]);
-    // The listener may have emptied and deleted the room already.
+    // A listener for "leave-room" may have removed the last socket. The room is then already
+    // deleted.
     if (members.size > 0 || this.rooms.get(room) !== members) return;
     this.rooms.delete(room);
     this.dispatch("delete-room", [room]);

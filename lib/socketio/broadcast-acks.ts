@@ -1,4 +1,4 @@
-// Collects the acknowledgements of a broadcast, and detects when all have arrived.
+// Collects the acknowledgements of a broadcast, and detects when all acknowledgements have arrived.
 
 import { EVENT, type EventData } from "../../protocol/socketio/packet.ts";
 import { AckTimeoutError } from "../events/errors.ts";
@@ -14,11 +14,11 @@ export type BroadcastAckError = Error & {
 };
 
 /**
- * Sends an event that requests acknowledgements to all sockets that match `options`. Calls back
- * when every receiver on every server has acknowledged the event or disconnected, or when the
- * timeout expires. The timeout is `flags.timeout`, by default the `ackTimeout` of the adapter, in
- * milliseconds. Without a timeout, a receiver that does not acknowledge delays the callback until
- * the receiver disconnects.
+ * Sends an event that requests acknowledgements to all sockets that match `options`. Calls
+ * `callback` when every receiver on every server has acknowledged the event or disconnected, or
+ * when the timeout expires. The timeout is `flags.timeout`, by default the `ackTimeout` of the
+ * adapter, in milliseconds. Without a timeout, a receiver that does not acknowledge the event
+ * delays the callback until the receiver disconnects.
  */
 export function broadcastWithAck(
   adapter: Adapter,
@@ -28,7 +28,8 @@ export function broadcastWithAck(
 ): void {
   const { timeout = adapter.ackTimeout } = options.flags;
   const responses: unknown[] = [];
-  // Infinite until the number of servers is known. Until then, more acknowledgements may arrive.
+  // The number of servers that the broadcast is sent to. Infinite until the adapter has determined
+  // the number, so that check() does not finish earlier.
   let servers = Number.POSITIVE_INFINITY;
   let serversHeard = 0;
   let left = 0;

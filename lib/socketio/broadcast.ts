@@ -1,4 +1,4 @@
-// Broadcasts: an operator describes the receivers step by step, and emit() sends to them.
+// Broadcasts: an operator describes the receivers step by step, and emit() sends them an event.
 //
 //   io.to("room1").to("room2").except("room3").volatile.emit("event", 1)
 //
@@ -71,7 +71,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Adds rooms. A socket in several of the rooms receives an event once.
+   * Adds rooms to the selected rooms. A socket in several of the rooms receives an event once.
    *
    * @param rooms a room or a list of rooms
    *
@@ -86,7 +86,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Adds rooms, as to() does.
+   * Adds rooms to the selected rooms, as to() does.
    *
    * @param rooms a room or a list of rooms
    */
@@ -189,17 +189,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
     event: Event,
     ...args: EventArguments<WithResponses<EmitEvents>, Event>
   ): true {
-    const given: readonly unknown[] = args;
-    const last = given.at(-1);
-    if (isListener(last)) {
-      const data = eventData(event, given.slice(0, -1));
-      const call = this.adapter.nsp.callerOf?.(event) ?? callListener;
-      broadcastWithAck(this.adapter, data, this.options, (error, responses) =>
-        call(this, last, [error, responses]),
-      );
-    } else {
-      this.broadcast(eventData(event, given));
-    }
+    this.emitEvent(event, args);
     return true;
   }
 
@@ -233,10 +223,10 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
    * Sends a "message" event.
    *
    * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * acknowledgements, as with emit()
    */
-  send(...args: MessageArguments<EmitEvents>): this {
-    this.broadcast(["message", ...args]);
+  send(...args: MessageArguments<WithResponses<EmitEvents>>): this {
+    this.emitEvent("message", args);
     return this;
   }
 
@@ -244,9 +234,9 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
    * Sends a "message" event, as send() does.
    *
    * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * acknowledgements, as with emit()
    */
-  write(...args: MessageArguments<EmitEvents>): this {
+  write(...args: MessageArguments<WithResponses<EmitEvents>>): this {
     return this.send(...args);
   }
 
@@ -254,10 +244,10 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
    * Sends a "json" event.
    *
    * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * acknowledgements, as with emit()
    */
-  json(...args: JsonArguments<EmitEvents>): this {
-    this.broadcast(["json", ...args]);
+  json(...args: JsonArguments<WithResponses<EmitEvents>>): this {
+    this.emitEvent("json", args);
     return this;
   }
 
@@ -329,6 +319,20 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
    */
   allSockets(): Promise<Set<string>> {
     return this.adapter.sockets(this.options.rooms);
+  }
+
+  /** Sends an event, and requests acknowledgements if the last argument is a function. */
+  private emitEvent(event: string, args: readonly unknown[]): void {
+    const last = args.at(-1);
+    if (!isListener(last)) {
+      this.broadcast(eventData(event, args));
+      return;
+    }
+    const data = eventData(event, args.slice(0, -1));
+    const call = this.adapter.nsp.callerOf?.(event) ?? callListener;
+    broadcastWithAck(this.adapter, data, this.options, (error, responses) =>
+      call(this, last, [error, responses]),
+    );
   }
 
   private broadcast(data: EventData): void {
@@ -691,9 +695,9 @@ export abstract class GroupBroadcaster<
    * Sends a "message" event to all sockets of the namespace.
    *
    * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * acknowledgements, as with emit()
    */
-  send(...args: MessageArguments<EmitEvents>): this {
+  send(...args: MessageArguments<WithResponses<EmitEvents>>): this {
     this.start().send(...args);
     return this;
   }
@@ -702,9 +706,9 @@ export abstract class GroupBroadcaster<
    * Sends a "message" event to all sockets of the namespace, as send() does.
    *
    * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * acknowledgements, as with emit()
    */
-  write(...args: MessageArguments<EmitEvents>): this {
+  write(...args: MessageArguments<WithResponses<EmitEvents>>): this {
     return this.send(...args);
   }
 
@@ -712,9 +716,9 @@ export abstract class GroupBroadcaster<
    * Sends a "json" event to all sockets of the namespace.
    *
    * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * acknowledgements, as with emit()
    */
-  json(...args: JsonArguments<EmitEvents>): this {
+  json(...args: JsonArguments<WithResponses<EmitEvents>>): this {
     this.start().json(...args);
     return this;
   }

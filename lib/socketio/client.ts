@@ -20,8 +20,8 @@ export interface Client {
   /** When the connection was opened, in milliseconds since 1970. */
   readonly issued: number;
   /**
-   * The values that the application stored with Socket.session(), by namespace. Kept until the
-   * connection closes.
+   * The values that the application stored with Socket.session(), by namespace. The values are kept
+   * until the connection closes.
    */
   readonly sessions: Map<string, Untyped>;
   /** Sends a message. A volatile message is dropped if the connection cannot send now. @internal */

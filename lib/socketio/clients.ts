@@ -38,7 +38,7 @@ export class Clients implements EngineSink, DispatcherHost {
     return this.#connectTimeout;
   }
 
-  /** Sets the time for clients that connect later. */
+  /** Sets the timeout for clients that connect later. */
   set connectTimeout(milliseconds: number) {
     this.#connectTimeout = milliseconds;
     const waiting = this.#connecting.filter(({ size }) => size > 0);
@@ -56,12 +56,12 @@ export class Clients implements EngineSink, DispatcherHost {
     for (const dispatcher of [...this.#dispatchers]) dispatcher.shutDown();
   }
 
-  /** Closes every connection after everything queued for its client has been sent. */
+  /** Closes each connection after all packets that are queued for the client were sent. */
   drain(): void {
     for (const dispatcher of [...this.#dispatchers]) dispatcher.drain();
   }
 
-  // Called by the engine.
+  // The methods that the engine calls.
 
   onSession(session: Session): SessionSink {
     const Revision = session.protocol === 3 ? LegacyDispatcher : Dispatcher;
@@ -71,7 +71,7 @@ export class Clients implements EngineSink, DispatcherHost {
     return dispatcher;
   }
 
-  // Called by the dispatchers.
+  // The methods that the dispatchers call.
 
   onJoined(dispatcher: Dispatcher): void {
     for (const deadlines of this.#connecting) deadlines.delete(dispatcher);

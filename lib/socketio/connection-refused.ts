@@ -37,8 +37,8 @@ export class ConnectionRefused extends Error {
 
 /**
  * Returns the refusal that the client receives when middleware calls `next(error)`. JavaScript
- * programs may pass values that are not errors. The refusal always has a message: without one,
- * clients consider the packet invalid and reconnect forever.
+ * programs may pass values that are not errors. The refusal always has a message,
+ * because clients consider a packet without a message invalid and reconnect forever.
  */
 export function refusalOf(error: unknown): ConnectErrorData {
   if (typeof error === "string") return { message: error };

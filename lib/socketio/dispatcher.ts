@@ -39,14 +39,14 @@ export interface DispatcherSocket {
 /** The part of a namespace that the dispatcher uses. */
 export interface DispatcherNamespace {
   /**
-   * Looks up the session that a client wants to recover. Calls back immediately or later, with
-   * `undefined` if the client does not request a recovery.
+   * Looks up the session that a client wants to recover. Calls `callback` immediately or later,
+   * with `undefined` if the client does not request a recovery.
    */
   restore(
     auth: object,
     callback: (session: RestoredSession | RecoveryFailure | undefined) => void,
   ): void;
-  /** Creates the socket of a client that asked to join. */
+  /** Creates the socket of a client that asked to join the namespace. */
   add(
     client: Client,
     auth: object,
@@ -64,7 +64,7 @@ export interface Allowance {
 /** Finds the namespaces of a server by name. */
 export interface NamespaceFinder {
   /**
-   * Finds the namespace with this name, or creates it. Calls back immediately or later, with
+   * Finds the namespace with this name, or creates it. Calls `callback` immediately or later, with
    * `undefined` if the namespace does not exist and must not be created.
    *
    * @param allowance returns the client's allowance. A namespace counts against the allowance from
@@ -107,7 +107,7 @@ const NO_AUTH = {};
 const INVALID_NAMESPACE: ConnectErrorData = { message: "Invalid namespace" };
 /**
  * Largest number of session lookups of one client that run at the same time. While this many
- * lookups run, further sockets receive new sessions.
+ * lookups run, further sockets of the client receive new sessions, without a lookup.
  */
 const MAX_RETURNS = 100;
 const AUTH_TOO_LARGE: ConnectErrorData = { message: "auth is too large" };
@@ -159,7 +159,7 @@ export class Dispatcher implements SessionSink, Client {
     return this.#sessions;
   }
 
-  // Called by the session.
+  // The methods that the session calls.
 
   onText(text: string): void {
     this.#receive(text);
@@ -167,8 +167,8 @@ export class Dispatcher implements SessionSink, Client {
 
   onBinary(bytes: Bytes): void {
     // A program may keep an attachment, or the attachment may be queued for other clients. A small
-    // attachment is copied. Otherwise it would keep the whole received chunk in memory, although
-    // the limits count only the attachment's own bytes.
+    // attachment is copied. Without the copy, the attachment would keep the whole received chunk in
+    // memory, although the limits count only the attachment's own bytes.
     const own = bytes.length * 2 < bytes.buffer.byteLength ? copy(bytes) : bytes;
     // Programs receive binary data as a Buffer, as usual in Node.
     this.#receive(Buffer.from(own.buffer, own.byteOffset, own.byteLength));
@@ -179,7 +179,7 @@ export class Dispatcher implements SessionSink, Client {
     this.#closeSockets(reason, detail);
   }
 
-  // Called by the sockets.
+  // The methods that the sockets call.
 
   send(message: Outgoing, volatile: boolean): void {
     this.conn.send(message, volatile);
@@ -241,11 +241,11 @@ export class Dispatcher implements SessionSink, Client {
     this.conn.close();
   }
 
-  // Called by the server.
+  // The methods that the server calls.
 
   /**
-   * Closes the connection. The sockets are disconnected first, so that they report the same reason
-   * with every transport.
+   * Closes the connection. The sockets are disconnected first, so that their "disconnect" events
+   * report the same reason with every transport.
    */
   close(): void {
     this.#closeSockets("forced server close");
@@ -259,8 +259,8 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   /**
-   * Disconnects the sockets because the server shuts down. Closes the connection after everything
-   * queued for the client has been sent.
+   * Disconnects the sockets because the server shuts down. Closes the connection after all
+   * packets that are queued for the client were sent.
    */
   drain(): void {
     this.#closeSockets("server shutting down");

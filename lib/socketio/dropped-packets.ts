@@ -1,10 +1,10 @@
 // Remembers which stored packets were dropped before they expired (the "losses"). A client that may
 // have missed a dropped packet cannot recover its session. The losses are recorded by room. If
 // there are too many records, the store selects an owner with approximately the most records, and
-// merges records of this owner into coarser records, as shown below. An owner is an address or a
-// room.
+// merges records of this owner into coarser records, as shown below. An owner is the IP address of
+// a client, or a room.
 //
-//   of a room ── too many ──▶ of all sockets of an address ── too many ──▶ of everybody
+//   losses of a room ── too many ──▶ losses of an address ── too many ──▶ losses of everybody
 //       └────── the room is not named by a socket's id, so it has no address ─▲
 
 import { Deadlines } from "../deadlines.ts";
@@ -99,8 +99,8 @@ export class DroppedPackets<Room> {
   }
 
   /**
-   * The positions of dropped packets that were sent to sockets of an address. Without an address,
-   * the positions for all addresses.
+   * Returns the positions of dropped packets that were sent to sockets of an address. Without an
+   * argument, returns the positions for all addresses.
    */
   ofAddress(address?: string): Iterable<Offset> {
     if (address === undefined) return placesOf(this.#addresses.values());
@@ -116,8 +116,8 @@ export class DroppedPackets<Room> {
    * Records the loss of a packet that was sent to one room.
    *
    * @param owner the owner of the packet: an address, or the room itself
-   * @param isAddress whether `owner` is an address, because the name of the room is the id of a
-   * socket
+   * @param isAddress whether `owner` is an address. If the name of the room is the id of a socket,
+   * the owner is the address of the socket's client
    */
   addForRoom(room: Room, owner: string, isAddress: boolean, place: Offset): void {
     this.#add(this.#rooms, room, owner, this.#bounds.rooms, place, (lost) => {
@@ -171,7 +171,7 @@ export class DroppedPackets<Room> {
     }
     loss.add(place);
     this.#expiries.add(loss);
-    // This is the last step, because add() may immediately drop the new record.
+    // This is the last step, because `bound` may immediately drop the new record.
     if (loss.account === undefined) bound?.add(loss);
   }
 }

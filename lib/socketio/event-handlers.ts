@@ -56,8 +56,9 @@ export interface HandlerCall<S> {
 }
 
 /**
- * Receives the errors that handlers throw or reject with. The return value, or the value of the
- * returned promise, acknowledges the event as if the handler had returned it.
+ * Receives the errors that handlers throw or reject with. The return value of the error handler, or
+ * the value of the promise that it returns, acknowledges the event as if the failed handler had
+ * returned this value.
  *
  * @param error what the listener threw
  * @param call which listener threw, and for which socket
@@ -89,7 +90,7 @@ export interface MethodHandlers<S> {
 export interface EventHandlersHost<S> {
   /** Whether the return values of listeners acknowledge events. */
   readonly ackReturnValues: boolean;
-  /** Returns the error handler for namespaces that do not have one. */
+  /** Returns the error handler of the server, for namespaces without their own error handler. */
   errorHandler(): ErrorHandler<S> | undefined;
 }
 
@@ -127,8 +128,8 @@ export class EventHandlers<S> {
   /**
    * Calls the listeners of an event of `socket`, and the method that handles the event.
    *
-   * @param args the arguments of the event. The last one is `acknowledge` if the client expects an
-   * acknowledgement
+   * @param args the arguments of the event. The last argument is `acknowledge` if the client
+   * expects an acknowledgement
    */
   handle(
     socket: S,
@@ -151,7 +152,7 @@ export class EventHandlers<S> {
 }
 
 /**
- * Calls handlers. An error in one handler does not prevent the others from being called.
+ * Calls handlers. After an error in one handler, the other handlers are still called.
  *
  * @param args the arguments of the event, without the callback
  * @param acknowledge sends the acknowledgement that the client expects
@@ -206,7 +207,10 @@ function rethrow(error: unknown): never {
   throw error;
 }
 
-/** Acknowledges with the first result that is not `undefined`, after all promises have resolved. */
+/**
+ * Acknowledges the event with the first result that is not `undefined`, after all promises among
+ * the results have resolved.
+ */
 function answer(
   results: readonly unknown[],
   acknowledge: Listener,

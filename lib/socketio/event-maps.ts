@@ -1,4 +1,4 @@
-// Combines the type parameters of the public classes into one for internal use.
+// Combines the type parameters of the public classes into one type parameter for internal use.
 
 /** The event maps of a server, and the type of `socket.data`. */
 export interface EventMaps<

@@ -1,7 +1,7 @@
 // Limits the number and the total size of stored items. Each item has an owner, for example an IP
 // address or a room. When a limit is exceeded, the oldest item of an owner with approximately the
-// largest share is dropped. Therefore an owner with many items cannot displace the items of owners
-// with few items.
+// largest share of the stored items is dropped. Therefore an owner with many items cannot displace
+// the items of owners with few items.
 
 /** An element of a linked list. */
 abstract class Chained<Item> {
@@ -126,7 +126,7 @@ export class FairEviction {
     account.weight += size + count * this.#share;
     const after = classOf(account.weight);
     if (before === after) return;
-    // An account with weight 0 has no items.
+    // An account with weight 0 has no items, and is in no list of #byWeight.
     if (before > 0) this.#byWeight[before]?.remove(account);
     while (this.#byWeight.length <= after) this.#byWeight.push(new Chain());
     if (after > 0) this.#byWeight[after]?.append(account);

@@ -11,9 +11,9 @@ const OVERHEAD = 16;
 
 /**
  * Returns the approximate size of a value, in bytes. Strings, binary data, arrays, plain objects,
- * maps and sets count with their contents. An instance of another class counts as one value,
- * because the application may share it. After 10,000 values, each further value counts with a fixed
- * size.
+ * maps and sets count with their contents. An instance of another class counts as one value without
+ * its contents, because the application may use the same instance in several places. After 10,000
+ * values, each further value counts with a fixed size.
  */
 export function estimateMemory(value: unknown): number {
   let size = 0;

@@ -31,7 +31,7 @@ interface Newcomer {
 
 /**
  * Runs `middleware` in order for a socket, then the connect method of a registered handler. Each
- * function runs in a later tick than the previous one.
+ * function runs in a later tick than the previous function.
  *
  * @param onPassed called when all functions have accepted the socket
  * @param index position of the next function to run
@@ -43,7 +43,7 @@ export function passMiddleware<S extends Newcomer>(
   onPassed: (socket: S) => void,
   index = 0,
 ): void {
-  // The client may have disconnected in the meantime.
+  // This function runs in a later tick, in which the client may already have disconnected.
   if (socket.gone) return;
   const current =
     middleware[index] ?? (index === middleware.length ? handling.methods?.greet : undefined);

@@ -10,8 +10,8 @@
 //   }
 //   io.register(new Chat("/chat"));
 //
-// Both spellings work for every name, including on_connect(), on_message(), on_any() and
-// on_disconnect().
+// For every event, the method may be named on_event() or onEvent(). So on_connect(), on_message(),
+// on_any() and on_disconnect() work, too.
 
 import { RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
 import type {

@@ -107,14 +107,14 @@ export interface NamespaceHost<Events extends EventMaps>
 
 const RESERVED: ReadonlySet<string> = new Set(["connect", "connection", "new_namespace"]);
 
-/** The socket type for these events. */
+/** The type of the sockets in a namespace with these event maps. */
 export type SocketOf<Events extends EventMaps> = Socket<
   Events["listen"],
   Events["emit"],
   Events["serverSide"],
   Events["data"]
 >;
-/** The namespace type for these events. */
+/** The type of a namespace with these event maps. */
 export type NamespaceOf<Events extends EventMaps> = Namespace<
   Events["listen"],
   Events["emit"],
@@ -132,7 +132,7 @@ export abstract class NamespaceBroadcaster<Events extends EventMaps> extends Gro
   Events["data"]
 > {}
 
-/** The common base of Server and Namespace: emits to the other servers, too. */
+/** The common base of Server and Namespace: emits events to the other servers, too. */
 export abstract class ServerBroadcaster<
   Events extends EventMaps,
 > extends NamespaceBroadcaster<Events> {
@@ -140,10 +140,10 @@ export abstract class ServerBroadcaster<
   protected abstract readonly currentAdapter: Adapter;
 
   /**
-   * Emits an event to this namespace on all other servers. Requires an adapter for several servers.
-   * If the last argument is a function, it is called with `null` and a list of the servers'
-   * responses. If a server does not respond, the function receives an error and the responses of
-   * the other servers.
+   * Emits an event to this namespace on all other servers. The adapter must support several
+   * servers. If the last argument is a function, it is called with `null` and a list of the
+   * servers' responses. If a server does not respond, the function receives an error and the
+   * responses of the other servers.
    *
    * @param event the name of the event
    * @param args the arguments of the event. If the last argument is a function, it receives the
@@ -360,10 +360,10 @@ export class Namespace<
   }
 
   /**
-   * Sets the error handler of this namespace. It receives what event handlers, connection handlers
-   * and middleware throw or reject with. Its return value acknowledges the event. Default: the
-   * error handler of the server. If the server has no error handler either, errors become uncaught
-   * exceptions.
+   * Sets the error handler of this namespace. The error handler receives the errors that event
+   * handlers, connection handlers and middleware throw or reject with. The return value of the
+   * error handler acknowledges the event. Default: the error handler of the server. If the server
+   * has no error handler either, errors become uncaught exceptions.
    *
    * @param handler receives what a listener threw
    * @throws ArgumentTypeError if `handler` is not a function
@@ -418,7 +418,7 @@ export class Namespace<
     return new BroadcastOperator(this.currentAdapter, EVERYBODY);
   }
 
-  // Called by the server.
+  // The methods that the server calls.
 
   /** Replaces the adapter after the server's adapter factory has changed. @internal */
   renewAdapter(factory: AdapterFactory): void {
@@ -442,7 +442,7 @@ export class Namespace<
     return adapter.on("error", (error) => this.host.onError(error));
   }
 
-  // Called by the dispatcher.
+  // The methods that the dispatcher calls.
 
   /** @internal */
   restore(
@@ -461,8 +461,8 @@ export class Namespace<
     this.guardAdapter("restoreSession", () => {
       const since = typeof offset === "string" ? offset : undefined;
       found.session = this.currentAdapter.restoreSession(pid, since);
-      // Returns a derived promise, whose rejection is reported to the application. The rejection of
-      // the original promise is handled below, for the client.
+      // Returns a derived promise, whose rejection is reported to the application. If the original
+      // promise rejects, the code below gives the client a new session.
       return found.session instanceof Promise ? found.session.then() : found.session;
     });
     const { session } = found;
@@ -507,7 +507,7 @@ export class Namespace<
     return socket;
   }
 
-  // Called by the sockets and by the adapter.
+  // The methods that the sockets and the adapter call.
 
   /**
    * Calls a method of the adapter on behalf of a client or of the namespace. An error goes to the

@@ -19,7 +19,7 @@ type HostOf<Events extends EventMaps> = NamespaceHost<
 
 /**
  * Longest name of a namespace that a client may cause to be created, in characters. A longer name
- * would take more memory than its namespace, which may outlive the client.
+ * would take more memory than the namespace itself, which may exist until the server closes.
  */
 const MAX_CREATED_NAME = 1000;
 
@@ -83,8 +83,8 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
       callback(undefined);
       return;
     }
-    // The name counts against the allowance before the application has decided. The decision may
-    // take long, and a client may request many names in the meantime.
+    // The name counts against the allowance even before the application has accepted or refused the
+    // name. The application may take long, and a client may request many names in the meantime.
     allowance.left--;
     this.#createFor(name, auth, allowance, [...this.#parents], callback);
   }
@@ -155,7 +155,7 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
       return;
     }
     parent.matches(name, auth, (allowed) => {
-      // Another client may have requested the namespace in the meantime.
+      // While `parent` decided, the namespace may have been created for another client.
       const known = this.#all.get(name);
       if (known !== undefined) {
         allowance.left++;

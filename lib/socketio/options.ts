@@ -58,9 +58,10 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
   readonly connectTimeout?: number;
   /**
    * Acknowledge events with the return values of listeners, or with the values of returned
-   * promises. A listener that returns `undefined` acknowledges without arguments. `acks(a, b)`
-   * acknowledges with several arguments. A listener that has a parameter for the acknowledgement
-   * callback must call the callback instead. Default: `false`.
+   * promises. A listener that returns `undefined` acknowledges the event without arguments. A
+   * listener that returns `acks(a, b)` acknowledges the event with several arguments. A listener
+   * that has a parameter for the acknowledgement callback must call the callback instead. Default:
+   * `false`.
    *
    * @example
    * ```ts
@@ -80,8 +81,9 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
   readonly cleanupEmptyChildNamespaces?: boolean;
   /**
    * Largest number of namespaces that exist at the same time because of one connection. A requested
-   * name also counts while the function of of() is deciding about the name. Further requests are
-   * refused with "Invalid namespace", as are names of more than 1,000 characters. Default: 100.
+   * name also counts while the function that was passed to of() is deciding about the name. Further
+   * requests, and requests for names of more than 1,000 characters, are refused with "Invalid
+   * namespace". Default: 100.
    */
   readonly maxCreatedNamespaces?: number;
   /**
@@ -107,7 +109,7 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
    * and `burst` at once (default: `events`). An event above the limit is not delivered. The socket
    * emits "error" with a RateLimitError. If the client expects an acknowledgement, it receives
    * `{ error: { code: "ERR_RATE_LIMIT", message, retryAfter } }`. Acknowledgements from the client
-   * do not count. Namespace.rateLimit() overrides the limit. Default: no limit.
+   * do not count as events. Namespace.rateLimit() overrides the limit. Default: no limit.
    *
    * @example
    * ```ts

@@ -161,7 +161,9 @@ export class ParentNamespace<
     this.handler = handler;
   }
 
-  /** Determines whether a namespace with this name may be created. Calls back once. @internal */
+  /**
+   * Determines whether a namespace with this name may be created. Calls `callback` once. @internal
+   */
   matches(name: string, auth: object, callback: (allowed: boolean) => void): void {
     let called = false;
     const next = (error: Error | null, allow = false): void => {
@@ -219,7 +221,7 @@ export class ParentNamespace<
   }
 }
 
-/** The parent namespace type for these events. */
+/** The type of a parent namespace with these event maps. */
 export type ParentNamespaceOf<Events extends EventMaps> = ParentNamespace<
   Events["listen"],
   Events["emit"],
@@ -248,8 +250,8 @@ class ChildrenAdapter extends Adapter {
   }
 
   override broadcast(packet: Packet, options: BroadcastOptions): void {
-    // This loop and the loops below use a copy, because listeners may create further child
-    // namespaces.
+    // This loop and the loops below use a copy, because listeners that are called during a loop may
+    // create further child namespaces.
     for (const { name, adapter } of [...this.#children]) {
       adapter.broadcast({ ...packet, namespace: name }, options);
     }

@@ -120,8 +120,8 @@ export class TokenBucket {
    */
   take(limit: RateLimit, now: number): number {
     const isFull = this.fullAt <= now;
-    // The limit may have changed since the last call. The bucket may then be emptier than the new
-    // limit allows.
+    // The limit may have changed since the last call of take(). The bucket may then be emptier than
+    // the new limit allows.
     this.fullAt = isFull ? now : Math.min(this.fullAt, now + limit.capacity);
     const fullAt = this.fullAt + limit.interval;
     const excess = fullAt - now - limit.capacity;

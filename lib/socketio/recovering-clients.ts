@@ -69,9 +69,9 @@ export function endRecovery(
 }
 
 /**
- * Discards the recoveries of a session that is stored again because its new connection broke, too.
- * A recovery whose session has not been read yet continues, because it will receive an answer from
- * the server that stores the session.
+ * Discards the recoveries of a session that is stored again because the client's new connection
+ * broke, too. A recovery that still waits for the session continues, because the server that stores
+ * the session will answer.
  */
 export function stopRecoveries(all: Set<RecoveringClient<SentEvent>>, pid: string): void {
   for (const each of all) if (each.pid === pid && each.session !== undefined) all.delete(each);

@@ -1,6 +1,7 @@
 // The state that one namespace keeps for connection state recovery: sessions of disconnected
 // clients, and packets that they may have missed. In a single process, the adapter contains the
-// store (recovery.ts). In a cluster, the primary process contains it.
+// store (recovery.ts). In a cluster, the primary process contains the store. A "loss" is a packet
+// that was dropped before it expired (dropped-packets.ts).
 
 import { Deadlines } from "../deadlines.ts";
 import { mayBeSocketId } from "../generate-id.ts";
@@ -173,7 +174,7 @@ class KeptPacket<Packet extends StoredPacket> extends Kept {
 /** The packets of one key, in order. */
 interface Log<Packet extends StoredPacket> {
   readonly packets: Set<KeptPacket<Packet>>;
-  /** Total size of the packets in the send queue of a client, in bytes. */
+  /** Total size that the packets would have in the send queue of a client, in bytes. */
   length: number;
 }
 
@@ -272,8 +273,8 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     text: string | undefined,
     last: number,
   ): Recovered<Session, Packet> | RecoveryFailure {
-    // A session can be recovered only once, because a second client with the same secret is not the
-    // same client.
+    // A session can be recovered only once, because a second client that sends the same private
+    // session id is not the same client.
     const session = this.#take(pid);
     if (session === undefined) return "unknown session";
     const began = this.#parse(session.offset) ?? BEGINNING;
@@ -296,7 +297,8 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
         length += packet.length;
       }
     }
-    // Sending more would exceed `maxBackpressure`, and the client would lose its connection again.
+    // If more bytes were sent at once, they could exceed `maxBackpressure`. The server would then
+    // disconnect the client again.
     if (length > this.#bounds.limits.maxReplay) return "packets dropped";
     return { session, given, missed: missed.sort((one, other) => one.index - other.index) };
   }
@@ -311,7 +313,8 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
   }
 
   /**
-   * Drops the oldest packets of a room that exceed what one client can receive after a recovery.
+   * Drops the oldest packets of a room until one client can receive all remaining packets after a
+   * recovery.
    */
   #shorten(log: Log<Packet>): void {
     for (const oldest of log.packets) {

@@ -5,8 +5,8 @@
 //     ── CONNECT {"sid","pid"} ──▶            pid: a secret that identifies the session
 //     ── EVENT ["a", 1, "k3"] ──▶             the last argument is the offset of the event
 //            (the connection breaks; the server stores the session, and the packets for its rooms)
-//     ◀── CONNECT {"pid","offset"} ──         the offset of the last received event. The pid is now used up
-//     ── CONNECT {"sid","pid"}, the same ──▶
+//     ◀── CONNECT {"pid","offset"} ──         offset: the offset of the last event that the client received
+//     ── CONNECT {"sid","pid"} ──▶            the same values as before
 //     ── EVENT … the events after the offset ──▶
 
 import { utf8Length } from "../../protocol/bytes.ts";
@@ -49,13 +49,15 @@ export interface RecoveryOptions {
   /** Do not run the middleware again for a recovered client. Default: `true`. */
   readonly skipMiddlewares?: boolean;
   /**
-   * Largest number of sessions kept in all namespaces. If there are more, the oldest sessions of
-   * the address with approximately the largest share are dropped. Default: 100,000.
+   * Largest number of sessions kept in all namespaces. If there are more sessions, the oldest
+   * sessions of the address with approximately the largest share of the sessions are dropped.
+   * Default: 100,000.
    */
   readonly maxSessions?: number;
   /**
-   * Largest number of events kept in all namespaces. If there are more, the oldest events of the
-   * room or address with approximately the largest share are dropped. Default: 10,000.
+   * Largest number of events kept in all namespaces. If there are more events, the oldest events of
+   * the room or address with approximately the largest share of the events are dropped. Default:
+   * 10,000.
    */
   readonly maxPackets?: number;
   /**
@@ -65,7 +67,8 @@ export interface RecoveryOptions {
    *
    * In a single process, rooms and `data` are measured once, when the client disconnects. Strings,
    * binary data, arrays, plain objects, maps and sets are measured up to their first 10,000 values.
-   * An instance of another class counts as 16 bytes. In workers the serialized size counts.
+   * An instance of another class counts as 16 bytes. In a cluster of workers, the size of the
+   * serialized session counts.
    */
   readonly maxBytes?: number;
 }
@@ -162,8 +165,8 @@ class SentPacket implements StoredPacket {
   get message(): Outgoing {
     const shared = this.#message.deref();
     if (shared !== undefined) return shared;
-    // The message may be dropped, because #stamp() keeps only events that do not request an
-    // acknowledgement.
+    // The last argument means that the message may be dropped if the client reads too slowly. This
+    // is allowed, because #stamp() keeps no event that requests an acknowledgement.
     const message = new Outgoing(this.#packets, this.#compress, true);
     this.#message = new WeakRef(message);
     return message;
@@ -279,7 +282,7 @@ export class RecoveryAdapter extends Adapter {
     stopRecoveries(this.#recovering, session.pid);
     const { sid, pid, address = this.#addressOf(sid), data, rooms, offset } = session;
     // A restored session that is stored again also contains its missed packets. The missed packets
-    // are not stored.
+    // are not stored with the session, because the store still contains them.
     this.#store.keep(
       { sid, pid, rooms, data, offset, address },
       sizeWith(estimateMemory(data), rooms),

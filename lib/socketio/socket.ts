@@ -143,7 +143,7 @@ export class Socket<
   readonly recovered: boolean;
   /**
    * Why the client could not recover its session. `undefined` if the client did not try to recover
-   * a session, or succeeded.
+   * a session, or has recovered its session.
    */
   readonly recoveryFailure: RecoveryFailure | undefined;
   /**
@@ -508,9 +508,9 @@ export class Socket<
    */
   session(): Untyped;
   /**
-   * Replaces the value.
+   * Replaces the value that session() returns.
    *
-   * @param session the session
+   * @param session the new value
    */
   session(session: unknown): this;
   session(...args: [session?: unknown]): Untyped {
@@ -657,7 +657,7 @@ export class Socket<
     return this.catchAllOutgoing?.list() ?? [];
   }
 
-  // Called by the emitters.
+  // The methods that the emitters call.
 
   /** @internal */
   sendEvent(
@@ -712,7 +712,7 @@ export class Socket<
 
   /**
    * Handles an event that is emitted after the client has disconnected. A client that recovers its
-   * session will receive the event, as with `io.to(id)`.
+   * session will receive the event, as it receives the events that `io.to(id)` sends.
    */
   private emitTooLate(data: EventData, flags: BroadcastFlags, ack: AckCallback | undefined): void {
     if (ack !== undefined) {
@@ -738,11 +738,12 @@ export class Socket<
     return this.broadcast;
   }
 
-  // Called by the adapter.
+  // The methods that the adapter calls.
 
   /** @internal */
   deliver(message: Outgoing, volatile: boolean): void {
-    // A listener of the same broadcast may have disconnected the socket.
+    // A listener of onAnyOutgoing() that was called for the same broadcast may have disconnected
+    // the socket.
     if (this.socketState !== "disconnected") this.client.send(message, volatile);
   }
 
@@ -774,7 +775,7 @@ export class Socket<
     return pid === undefined ? undefined : { sid, pid, rooms: new Set(this.rooms), data, offset };
   }
 
-  // Called by the namespace.
+  // The methods that the namespace calls.
 
   /** Connects the socket after all middleware has accepted it. @internal */
   onConnect(): void {
@@ -792,7 +793,7 @@ export class Socket<
     // disconnects again may not have received the missed packets.
     this.recoveryOffset = restored?.offset ?? this.adapter.offset;
     this.nsp.guardAdapter("addAll", () => this.join([this.id, ...(restored?.rooms ?? [])]), this);
-    // A listener of the adapter may have disconnected the socket.
+    // A listener for "create-room" or "join-room" of the adapter may have disconnected the socket.
     if (this.gone) return;
     this.client.onJoined();
     const { id: sid, pid } = this;
@@ -822,7 +823,7 @@ export class Socket<
     }
   }
 
-  // Called by the dispatcher.
+  // The methods that the dispatcher calls.
 
   /** Handles an event from the client. @internal */
   onEvent(data: readonly [name: string | number, ...args: readonly unknown[]], id?: number): void {
@@ -839,8 +840,8 @@ export class Socket<
   }
 
   /**
-   * Takes a token for an event. If no token is available, notifies the client and the application,
-   * and returns `true`.
+   * Takes a token of the rate limit for an event. If no token is available, notifies the client and
+   * the application, and returns `true`.
    */
   private isOverLimit(limit: RateLimit, event: string, id: number | undefined): boolean {
     this.bucket ??= new TokenBucket();
@@ -937,8 +938,8 @@ export class Socket<
   }
 
   /**
-   * Returns the function with which a listener acknowledges an event. The function sends only once,
-   * and only while the client is connected.
+   * Returns the function with which a listener acknowledges an event. The function sends the
+   * acknowledgement only once, and only while the client is connected.
    */
   private acknowledgement(id: number): Listener {
     let sent = false;

@@ -1,6 +1,6 @@
 // Runs adapters that were written for socket.io: classes that extend those of the package
 // socket.io-adapter, such as the classes of @socket.io/redis-adapter. This file calls them stock
-// adapters. They need no changes. Each stock adapter runs between two classes of this file:
+// adapters. Stock adapters run unchanged. Each stock adapter runs between two classes of this file:
 //
 //   namespace ── calls ──▶ StockAdapter ── calls ──▶ stock adapter ── calls ──▶ StockNamespace
 //       ▲                  (an Adapter of this      (written for               (looks like a
@@ -133,7 +133,7 @@ export interface StockAdapterLike {
    *
    * @param packet the packet to send
    * @param options which sockets receive the packet, and how it is sent
-   * @param clientCountCallback receives the number of clients that were asked
+   * @param clientCountCallback receives the number of clients that the packet was sent to
    * @param ack receives each acknowledgement
    */
   broadcastWithAck(
@@ -357,7 +357,7 @@ export class StockAdapter extends Adapter {
     try {
       return this.#toRestored(await this.#stock.restoreSession(pid, offset)) ?? "unknown session";
     } catch {
-      // Stock adapters reject for an unknown session.
+      // restoreSession() of a stock adapter rejects for an unknown session.
       return "unknown session";
     }
   }
@@ -469,7 +469,7 @@ export class StockNamespace implements AdapterHost {
 
   _onServerSideEmit(args: unknown): void {
     const [event, ...rest] = listOf(args);
-    // The name is checked, because the arguments come from another server.
+    // The type of the name is checked, because the arguments come from another server.
     if (typeof event === "string") this.namespace.onServerSideEmit([event, ...rest]);
   }
 
@@ -624,8 +624,8 @@ class StockSocket implements Member {
     return this.#member.data;
   }
 
-  // Stock adapters call one method of each of the following properties, so each returns the socket
-  // itself.
+  // Stock adapters call one method of each of the following properties. This class has these
+  // methods, so each property returns the socket itself.
 
   /** The connection. Stock adapters call its method `writeToEngine()`. */
   get client(): this {
@@ -646,8 +646,8 @@ class StockSocket implements Member {
   set(id: number, ack: Listener): void {
     const request = REQUESTS.get(ack);
     if (request !== undefined) request.await(this.#member, id);
-    // The request comes from another server. If the client disconnects, that server waits until its
-    // timeout.
+    // The request comes from another server. If the client disconnects, no acknowledgement is sent,
+    // and the other server waits until its timeout.
     else this.awaitAck(id, (error, args) => error === null && ack(...args));
   }
 

@@ -153,7 +153,7 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
 
   /**
    * Sends an event and resolves to the server's acknowledgement. Rejects with a DisconnectedError
-   * if the client is disconnected first. The result may be ignored.
+   * if the client is disconnected first. The caller may ignore the promise.
    *
    * @param event the name of the event
    * @param args the arguments of the event
@@ -171,17 +171,17 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
       this.#acks.await(id, ackPromise(resolve, reject));
       this.#send({ type: EVENT, namespace: this.#namespace, data: [event, ...args], id });
     });
-    // Prevents an unhandled rejection if the caller ignores the result.
+    // Prevents an unhandled rejection if the caller ignores the promise.
     acknowledged.catch(() => {});
     return acknowledged;
   }
 
   /**
-   * Sets the listener for an event of the server. If the server expects an acknowledgement, the
-   * last argument is the callback.
+   * Sets the listener for an event that the server sends. If the server expects an acknowledgement,
+   * the last argument of the listener is a function that sends the acknowledgement.
    *
    * @param event the name of the event
-   * @param listener the listener to add
+   * @param listener replaces the current listener for the event
    */
   on(event: string, listener: Listener): this {
     this.#listeners.set(event, listener);

@@ -1,5 +1,5 @@
-// A WebSocket client for Node with the interface of a browser's `WebSocket`. RFC 6455 §4.1 for the protocol, and WHATWG
-// "WebSockets" for the interface.
+// A WebSocket client for Node with the interface of a browser's `WebSocket`. RFC 6455 §4.1 defines the protocol of a
+// client. WHATWG "WebSockets" defines the interface.
 
 import { randomFillSync } from "node:crypto";
 import { Socket as TcpSocket } from "node:net";
@@ -117,8 +117,8 @@ export class WebSocket extends EventTarget implements StreamSource {
     checkOptions(options, WEBSOCKET_OPTIONS);
     this.#url = parse(`${url}`);
     const offered = stringsOf(protocols);
-    // Browsers compare the names case-insensitively, although RFC 6455 §4.1 distinguishes upper and lower case. So "chat"
-    // and "Chat" are duplicates here, too.
+    // Browsers compare the names of subprotocols case-insensitively, although RFC 6455 §4.1 distinguishes upper and lower
+    // case. So "chat" and "Chat" are duplicates here, too.
     if (!areProtocols(offered.map((protocol) => protocol.toLowerCase()))) {
       throw new DOMException("each subprotocol must be a token and occur only once", "SyntaxError");
     }
@@ -150,7 +150,7 @@ export class WebSocket extends EventTarget implements StreamSource {
 
   /** The state of the connection: CONNECTING, OPEN, CLOSING or CLOSED. */
   get readyState(): 0 | 1 | 2 | 3 {
-    // The server may have started the closing handshake.
+    // After the server has started the closing handshake, `#state` is still OPEN.
     if (this.#state === OPEN && !this.#connection?.open) return CLOSING;
     return this.#state;
   }
@@ -396,7 +396,7 @@ Object.defineProperty(WebSocket.prototype, Symbol.toStringTag, {
   configurable: true,
 });
 
-/** A source of masking keys. RFC 6455 §5.3: each "MUST be derived from a strong source of entropy". */
+/** A source of masking keys. RFC 6455 §5.3: a masking key "MUST be derived from a strong source of entropy". */
 function randomFill(key: Bytes): void {
   randomFillSync(key);
 }
@@ -416,7 +416,7 @@ function parse(url: string): URL {
   if (target.protocol !== "ws:" && target.protocol !== "wss:") {
     throw new DOMException(`the scheme of "${url}" must be ws, wss, http or https`, "SyntaxError");
   }
-  // `hash` is also "" for an empty fragment, which is not allowed either.
+  // An empty fragment is not allowed either, but `hash` is "" for an empty fragment. So the URL is searched for "#".
   if (target.href.includes("#")) {
     throw new DOMException(`the URL must have no fragment, got "${url}"`, "SyntaxError");
   }

@@ -26,7 +26,7 @@ export interface CompressorHost {
   deliverInflated(opcode: Opcode, message: Bytes): void;
   /** Whether the socket is closed, and the endpoint has all the bytes that the socket received. */
   readonly ended: boolean;
-  /** Reports the end of the connection. Called if the connection has ended while a message was being inflated. */
+  /** Reports the end of the connection. Called after a message was inflated, if the connection has ended in the meantime. */
   finish(): void;
 }
 
@@ -38,7 +38,10 @@ type Opcode = typeof TEXT | typeof BINARY;
 
 /** Compresses the messages that a connection sends, and inflates those that it receives. */
 export class Compressor {
-  /** Whether a message is being inflated in the thread pool. Later messages and the end of the connection are delayed. */
+  /**
+   * Whether a message is being inflated in the thread pool. Meanwhile, later messages wait, and the end of the connection is
+   * not reported.
+   */
   inflating = false;
 
   readonly #host: CompressorHost;
@@ -115,7 +118,7 @@ export class Compressor {
     else this.#host.deliverInflated(event, message);
   }
 
-  /** Inflates a message in the thread pool and delivers it. The connection reads nothing until then. */
+  /** Inflates a message in the thread pool and delivers it. Until the message is delivered, the connection reads nothing. */
   async #inflateLater(event: Opcode): Promise<void> {
     this.inflating = true;
     this.#socket.pause();

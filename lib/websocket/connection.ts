@@ -46,7 +46,7 @@ export interface ConnectionSink {
   onPing(payload: Bytes): void;
   /** A pong was received. */
   onPong(payload: Bytes): void;
-  /** `congested` is `false` again. */
+  /** The connection can send more messages, after it was congested. */
   onDrain(): void;
   /**
    * The connection has ended, or this end has failed the connection. No further call follows.
@@ -94,8 +94,8 @@ interface ConnectedSocket extends Duplex {
   [CONNECTION]?: Connection;
 }
 
-// All sockets share these listeners. Separate closures for each socket would need about a tenth of the memory of an idle
-// client (`idle` in bench/).
+// All sockets share these listeners. If each socket had its own closures, the closures would take about a tenth of the
+// memory of an idle client (measured by `idle` in bench/).
 
 function onData(this: ConnectedSocket, chunk: Bytes): void {
   this[CONNECTION]?.receive(chunk);
@@ -119,7 +119,8 @@ function onClose(this: ConnectedSocket): void {
   this[CONNECTION]?.closed();
 }
 
-// Up to this number of bytes, one write() of a copy is cheaper than several calls of write().
+// The largest number of waiting bytes for which flush() copies the pieces into one buffer, because one write() of a copy is
+// cheaper than one write() for each piece.
 const LARGEST_COPY = 64 * 1024;
 
 /** Messages that wait because an earlier message is being compressed, or an earlier Blob is being read. */
@@ -261,7 +262,7 @@ export class Connection implements Wire, CompressorHost {
     return this.#paused;
   }
 
-  /** Whether the socket is closed. Messages that were received before may still be delivered. */
+  /** Whether the socket is closed. Messages that were received before the socket closed may still be delivered. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -295,7 +296,10 @@ export class Connection implements Wire, CompressorHost {
     return this.#socket.writableNeedDrain || waiting >= this.#socket.writableHighWaterMark;
   }
 
-  /** Whether messages to this peer are compressed. If so, frames that were encoded once for many clients cannot be sent. */
+  /**
+   * Whether messages to this peer are compressed. If so, sendFrames() cannot send frames that were encoded once for many
+   * clients.
+   */
   get compresses(): boolean {
     return this.#compressor !== undefined;
   }
@@ -383,8 +387,8 @@ export class Connection implements Wire, CompressorHost {
   }
 
   /**
-   * Sends the queued messages and starts the closing handshake. Disconnects a peer that does not finish the handshake within
-   * CLOSE_TIMEOUT.
+   * Sends the queued messages and starts the closing handshake. Disconnects a peer that does not finish the closing
+   * handshake within CLOSE_TIMEOUT.
    *
    * @param code the close code. Default: none, and the close frame is empty
    * @param reason the close reason, at most 123 bytes of UTF-8. Default: none
@@ -519,7 +523,7 @@ export class Connection implements Wire, CompressorHost {
     queue.bytes += length;
     const last = queue.last
       .then(job)
-      // zlib has no memory left, or a Blob cannot be read. Later messages must not be sent without this one.
+      // zlib has no memory left, or a Blob cannot be read. Later messages must not be sent without the failed message.
       .catch((error) => this.#socket.destroy(error))
       .then(() => {
         queue.bytes -= length;
@@ -530,7 +534,10 @@ export class Connection implements Wire, CompressorHost {
     this.#wasCongested ||= this.congested;
   }
 
-  /** RFC 6455 §7.1.1: disconnects a peer that has not answered, or has not ended the TCP connection, within CLOSE_TIMEOUT. */
+  /**
+   * RFC 6455 §7.1.1: disconnects a peer that has not answered the close frame, or has not ended the TCP connection, within
+   * CLOSE_TIMEOUT.
+   */
   #startCloseTimer(): void {
     if (this.#socket.destroyed) return;
     closing.add(this.#socket);

@@ -137,7 +137,8 @@ class WebSocketDuplex extends Duplex implements StreamSink {
       typeof message === "string"
         ? message
         : Buffer.from(message.buffer, message.byteOffset, message.byteLength);
-    // Pushing an empty string does not end the stream. In object mode the program reads the string, otherwise it is ignored.
+    // Pushing an empty string does not end the stream. In object mode the program reads the empty string. Otherwise
+    // node:stream ignores the empty string.
     const wantsMore = typeof chunk === "string" ? this.push(chunk, "utf8") : this.push(chunk);
     if (!wantsMore) this.#socket.pause();
   }
@@ -189,7 +190,7 @@ class WebSocketDuplex extends Duplex implements StreamSink {
     try {
       wantsMore = this.#socket.send(chunk);
     } catch (error) {
-      // The WebSocket is closing. onClose() finishes the write, with the error of the close code.
+      // The WebSocket is closing. onClose() finishes the write with an error that contains the close code.
       if (!(error instanceof NotOpenError)) throw error;
     }
     if (wantsMore) callback();

@@ -250,7 +250,7 @@ class DeflateStream {
       .on("close", () => this.#fail?.(CLOSED));
   }
 
-  /** Compresses a message. @param message not empty, since zlib outputs nothing for a second flush without input */
+  /** Compresses a message. @param message must not be empty, since zlib outputs nothing if it flushes without new input */
   compress(message: Bytes): Promise<Bytes> {
     return new Promise((resolve, reject) => {
       const settle = settling(resolve, reject);

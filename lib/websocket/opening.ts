@@ -73,7 +73,8 @@ export class Opening {
   constructor(url: URL, options: OpeningOptions, sink: OpeningSink) {
     this.#options = options;
     this.#sink = sink;
-    // The user and password of the URL become a header field, so that redirectHeaders() can remove them.
+    // The user and password of the URL become a header field, so that redirectHeaders() can remove the field when the server
+    // redirects to another host.
     this.#ask(url, { ...authorization(url), ...options.headers });
     this.#timer = setTimeout(
       () => this.#fail(new Error("the opening handshake has timed out")),
@@ -152,7 +153,7 @@ export class Opening {
       try {
         this.#ask(target, redirectHeaders(url, target, headers));
       } catch (error) {
-        // For example, the agent does not support the new scheme.
+        // For example, the agent does not support the scheme of the target.
         this.#fail(error instanceof Error ? error : new Error(`${error}`));
       }
     }

@@ -59,7 +59,7 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
   readonly noServer?: boolean;
   /**
    * Accept upgrade requests for this path only. With `server`, the HTTP server's other listeners receive the requests for
-   * other paths. The answer is 404 if no listener answers within a second. Default: every path.
+   * other paths. If no listener answers such a request within a second, the client receives 404. Default: every path.
    */
   readonly path?: string;
   /**

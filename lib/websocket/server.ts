@@ -170,8 +170,8 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
 
   /**
    * Answers an upgrade request. With the option `noServer`, the program must call this method for each upgrade request.
-   * Emits "connection" if the handshake is accepted. Otherwise, the client receives an HTTP error: 404 if the path differs
-   * from the option `path`.
+   * Emits "connection" if the handshake is accepted. Otherwise, the client receives an HTTP error, such as 404 if the path
+   * differs from the option `path`.
    *
    * @param request the upgrade request
    * @param socket the socket of the request
@@ -184,7 +184,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
    *   .listen(8080);
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
-    // The client may disconnect while verify() is pending.
+    // If the client resets the connection while verify() is pending, the socket emits "error", which must have a listener.
     socket.on("error", destroyOnError);
     if (this.#closing !== undefined) {
       refuseUpgrade(socket, 503, "");
@@ -240,7 +240,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
    * `false`.
    */
   #enter(request: IncomingMessage, socket: Duplex): boolean {
-    // If the socket has already emitted "close", the client would be counted forever.
+    // The client is counted until the socket emits "close". A destroyed socket may have emitted "close" already.
     if (socket.destroyed) return false;
     const place = this.#bounds?.enter(clientAddress(request, this.#isTrusted));
     if (place !== undefined && !(place instanceof Place)) {
@@ -491,7 +491,7 @@ export class WebSocketConnection
 
   /**
    * Sends a message. If more than `maxBackpressure` bytes already wait for the client, ends the connection instead. Messages
-   * wait at least until the end of this iteration of the event loop, even if the client reads in time.
+   * wait at least until the end of this iteration of the event loop, even if the client reads fast enough.
    *
    * @param data a string for a text message, bytes for a binary message
    * @returns `false` if the client reads too slowly. The program should wait for "drain" before the next message
@@ -520,7 +520,7 @@ export class WebSocketConnection
       connection.sendBinary(bytes);
     }
     if (!connection.congested) return true;
-    // When the connection is no longer congested, onDrain() sets the number of waiting bytes to 0.
+    // When the connection is no longer congested, onDrain() in start() sets this client's length in `backlog` to 0.
     backlog.set(this, connection.bufferedAmount);
     return false;
   }

@@ -227,7 +227,7 @@ class Streams implements StreamSink {
       this.#closed.resolve({ closeCode: code, reason });
     } else {
       const failure = errorOfClose(code, reason, error);
-      // While a message is unread, error() is not called yet, because it would discard the message.
+      // While a message is unread, error() is not called yet, because error() would discard the message.
       if ((this.#reading?.desiredSize ?? 0) > 0) this.#reading?.error(failure);
       else this.#failure = failure;
       this.#writing?.error(failure);

@@ -54,7 +54,7 @@ export const REFUSALS: Readonly<Record<RefusalName, RefusalDetails>> = TABLE;
 
 /**
  * Parses the query of a URL ("Query parameters"). If a name occurs twice, the last value is used. The result is a Map,
- * because an object with received names as keys would not be safe.
+ * because a received name such as "__proto__" is not safe as a key of an object.
  *
  * @param search the query, with or without the leading "?"
  */
@@ -149,7 +149,7 @@ export function admit(
   const name = query.get("transport");
   const transport = transports.find((each) => each === name);
   if (transport === undefined) return refuse("UNKNOWN_TRANSPORT", { transport: name });
-  // The transport "websocket" requires an upgrade request, and "polling" must not have one.
+  // A request for the transport "websocket" must be an upgrade request, and a request for "polling" must not.
   const fits = upgrade === (transport === "websocket");
 
   const asked = query.get("EIO");

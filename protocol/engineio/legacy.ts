@@ -84,7 +84,7 @@ export function decodeTextPacket(text: string): Packet {
 }
 
 /**
- * Encodes packets as a binary payload. Clients 1.x and 2.x decode it in the same way.
+ * Encodes packets as a binary payload. Clients 1.x and 2.x decode a binary payload in the same way.
  *
  * @param packets encoded text packets, and the bytes of binary messages
  */

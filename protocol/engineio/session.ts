@@ -56,7 +56,7 @@ const NEXT: Record<SessionState, Partial<Record<SessionEvent, SessionState>>> = 
  * Returns the state after `event`, or `undefined` if the event is not allowed in `state`.
  *
  * @param state the current state
- * @param event what happens
+ * @param event the event that occurs in this state
  */
 export function nextSessionState(
   state: SessionState,

@@ -78,7 +78,8 @@ function replaceInArray(
     if (!isObject(item)) continue;
     const replaced = replace(item, attachments, depth - 1);
     if (replaced === item) continue;
-    // If `array` is an instance of a subclass of Array, slice() would create an instance of this subclass.
+    // If `array` is an instance of a subclass of Array, slice() would create an instance of this subclass instead of a plain
+    // array.
     copy ??= [...array];
     copy[i] = replaced;
   }

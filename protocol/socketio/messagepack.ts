@@ -431,8 +431,8 @@ class Reader {
    *
    * @param fixed whether the format determines the length ("fixext 1" to "fixext 16"). The specification treats both
    * formats of an extension alike. However, other parsers for Socket.IO encode undefined with a fixed length of one
-   * byte, and a date with a fixed length of eight bytes. They encode an ArrayBuffer of one or eight bytes in the format
-   * that contains the length.
+   * byte, and a date with a fixed length of eight bytes. They encode an ArrayBuffer of one or eight bytes in the format that
+   * contains the length. Therefore only `fixed` distinguishes these values.
    */
   #extension(length: number, fixed: boolean): unknown {
     const type = (this.#length(0) << 24) >> 24;
@@ -477,7 +477,7 @@ function dateOf(seconds: number, nanoseconds: number): Date {
 /** Converts an integer to a number, or returns the BigInt if no number is equal to it. */
 function numberOf(value: bigint): number | bigint {
   const number = Number(value);
-  // Other parsers for Socket.IO encode a number above 2^53 as an integer. The decoder must return the same number.
+  // Other parsers for Socket.IO encode a number above 2^53 as an integer. The decoder must return this number, not a BigInt.
   return BigInt(number) === value ? number : value;
 }
 

@@ -41,7 +41,7 @@ const NEXT: Record<ClosingState, Partial<Record<ClosingEvent, ClosingState>>> = 
  * Returns the state after `event`, or `undefined` if `event` cannot happen in `state` (RFC 6455 §7.1).
  *
  * @param state the current state
- * @param event what happens
+ * @param event the event that occurs in this state
  */
 export function nextClosingState(
   state: ClosingState,

@@ -85,7 +85,7 @@ export function acceptDeflate(
 function agree(offer: Received, preferences: DeflatePreferences): DeflateParameters | undefined {
   if (offer.serverNoContextTakeover && preferences.serverNoContextTakeover === false)
     return undefined;
-  // RFC 7692 §7.1.2.2: if the offer lacks this parameter, "the server MUST NOT include" the parameter in the
+  // RFC 7692 §7.1.2.2: if the offer lacks `client_max_window_bits`, "the server MUST NOT include" this parameter in the
   // response.
   if (preferences.clientMaxWindowBits !== undefined && offer.clientMaxWindowBits === undefined) {
     return undefined;
@@ -188,10 +188,11 @@ export function readDeflateResponse(
 ): DeflateParameters | undefined {
   const received = readDeflate(response);
   if (received === undefined || received.clientMaxWindowBits === true) return undefined;
-  // RFC 7692 §7.1.1.1: a server that accepts an offer with this parameter includes it in the response.
+  // RFC 7692 §7.1.1.1: a server that accepts an offer with `server_no_context_takeover` includes this parameter in the
+  // response.
   if (preferences.serverNoContextTakeover && !received.serverNoContextTakeover) return undefined;
   const serverMaxWindowBits = received.serverMaxWindowBits ?? LARGEST_WINDOW_BITS;
-  // RFC 7692 §7.1.2.1: "…with the same or smaller value as the offer".
+  // RFC 7692 §7.1.2.1: the server responds with `server_max_window_bits` "…with the same or smaller value as the offer".
   if (serverMaxWindowBits > (preferences.serverMaxWindowBits ?? LARGEST_WINDOW_BITS))
     return undefined;
   const ours = preferences.clientMaxWindowBits ?? LARGEST_WINDOW_BITS;

@@ -94,7 +94,7 @@ export class Receiver {
    */
   constructor(options: ReceiverOptions) {
     this.#mustBeMasked = options.role === "server";
-    // Lengths above 2^53 - 1 are not exact.
+    // uint64At() rounds payload lengths above 2^53 - 1. With this limit, every rounded length is rejected.
     this.#maxPayload = Math.min(options.maxPayload, Number.MAX_SAFE_INTEGER);
     this.#mayDeflate = options.deflate;
   }

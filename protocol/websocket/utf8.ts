@@ -70,8 +70,8 @@ export class Utf8Checker {
 }
 
 /**
- * Returns the index of the multi-byte character that starts in the last three bytes, because this character may be
- * incomplete. If no multi-byte character starts there, returns the length of `bytes`.
+ * Returns the index of the lead byte of the last multi-byte character, if this character starts in the last three bytes and
+ * may therefore be incomplete. Otherwise returns the length of `bytes`.
  */
 function lastBoundary(bytes: Bytes, start: number): number {
   const stop = Math.max(start, bytes.length - 3);

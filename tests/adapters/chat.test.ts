@@ -19,7 +19,7 @@ test("two chat servers with one Redis share users, messages and history", {
   skip: noRedis,
 }, async (context) => {
   const chats: Awaited<ReturnType<typeof startChat>>[] = [];
-  // Close the chats before Redis stops.
+  // This hook is added before the hook of startRedis(), so that the chats close before Redis stops.
   context.after(() => Promise.all(chats.map((chat) => chat.close())));
   const redis = await startRedis(context);
   for (let n = 0; n < 2; n++) chats.push(await startChat(0, redis.url));

@@ -257,7 +257,8 @@ describe("barewire/redis during failures", { skip: noRedis }, () => {
     const replica = await startRedis(context, {
       arguments: ["--replicaof", "127.0.0.1", String(main.port), "--repl-diskless-sync-delay", "0"],
     });
-    // The proxy later forwards to the replica, as a DNS name or Sentinel would.
+    // After the failover the proxy forwards connections to the replica. In production, a DNS name or Sentinel directs
+    // clients to the replica.
     const proxy = new FaultProxy(main.port);
     context.after(() => proxy.close());
     const url = `redis://127.0.0.1:${await proxy.start()}`;

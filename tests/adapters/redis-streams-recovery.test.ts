@@ -276,7 +276,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
       nodes = [nodes[1], nodes[0]];
       client = await client.comeBack(nodes[0].port);
       assert.equal(client.sid, sid);
-      // The session is stored in Redis again before this later message arrives.
+      // When the other server receives this event, the first server has stored the session in Redis again.
       const known = heard(nodes[1].io, "known");
       nodes[0].io.serverSideEmit("known");
       await known;
@@ -396,7 +396,8 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
       for (const client of clients) assert.deepEqual(await client.next(), ["event", 0]);
       for (const client of clients) await client.break(a);
       a.io.emit("event", 1);
-      // For one client the server may read 16 times maxMissedBytes, including the events of other clients.
+      // For the recovery of one client, the server may read 16 times `maxMissedBytes` bytes of the stream, including the
+      // events of other clients.
       for (let event = 0; event < 20; event++) a.io.to("others").emit("event", "x".repeat(500));
       a.io.to("others").emit("event", Buffer.alloc(10));
       a.io.emit("event", 2);
@@ -660,7 +661,7 @@ describe("the stream of barewire/redis", { skip: noRedis }, () => {
       let deep: unknown = [];
       for (let depth = 0; depth < 2_000; depth++) deep = [deep];
       assert.throws(() => a.io.emit("event", deep), RangeError);
-      // The server cannot send data to clients that is nested more deeply than this.
+      // `deepest` is nested as deeply as possible: the server cannot send more deeply nested data to clients.
       let deepest: unknown = [];
       for (let depth = 2; depth < 1_000; depth++) deepest = [deepest];
       a.io.emit("event", deepest);
@@ -886,7 +887,8 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
       const options = { blockTimeInMs: 100, requestTimeout: 20_000 };
       const c = await startStreamsNode(context, CLIENTS.redis(url), options);
       const client = await ReturningClient.connect(a.port);
-      // This server reads no entries until it opens another connection.
+      // The proxy stops forwarding when server c sends XREAD. Therefore c reads no entries until it opens another
+      // connection.
       proxy.silencedBy = (chunk) => chunk.includes("XREAD\r");
       await eventually(() => proxy.faults === 1);
       proxy.silencedBy = () => false;

@@ -19,7 +19,7 @@ import { ELSEWHERE, launchChromium, noChromium } from "../support/chromium.ts";
 import { listen, portOf, turn, until } from "../support/net.ts";
 import { noNginx, startNginx } from "../support/nginx.ts";
 
-/** The pages. Each page consists of one script, and its policy allows no other scripts. */
+/** The HTML of the pages by path. Each page consists of one script. */
 const PAGES: Readonly<Record<string, string>> = {
   "/classic": '<script src="/socket.io.js"></script>',
   "/minified": '<script src="/socket.io.min.js"></script>',
@@ -103,7 +103,7 @@ describe("the barewire client in Chromium", { skip: noChromium }, () => {
     return { io, port, page, errors };
   }
 
-  // The largest size of each file that pages download, compressed with gzip.
+  // The largest size of each file that pages download, compressed with gzip, in bytes.
   for (const [name, most] of [
     ["socket.io.esm.min.js", 13_400],
     ["socket.io.msgpack.min.js", 14_200],

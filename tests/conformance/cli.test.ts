@@ -307,7 +307,7 @@ describe("a run of barewire conform", () => {
       });
       http.on("upgrade", (request, socket, head) => {
         context.after(() => socket.destroy());
-        // The probe and the preflight send the first three upgrade requests.
+        // Before the cases, `barewire conform` sends three upgrade requests to find out what the server supports.
         if (++upgrades < 6)
           return websockets.handleUpgrade(request, socket, head, (each) =>
             websockets.emit("connection", each, request),
@@ -335,7 +335,7 @@ describe("a run of barewire conform", () => {
     let upgrades = 0;
     http.on("upgrade", (request, socket, head) => {
       context.after(() => socket.destroy());
-      // The probe and the preflight send the first three upgrade requests.
+      // Before the cases, `barewire conform` sends three upgrade requests to find out what the server supports.
       if (++upgrades === 4) http.close();
       websockets.handleUpgrade(request, socket, head, (each) => {
         each.on("error", () => {});

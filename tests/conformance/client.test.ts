@@ -1,4 +1,5 @@
-// Runs the conformance cases for clients: barewire's clients pass all, and each client with one fault fails.
+// Runs the conformance cases for clients: barewire's clients pass all cases, and each client with one added fault fails a
+// case.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,4 +1,5 @@
-// Tests how recorded conversations are shortened, and that the report says so.
+// Tests how the recorded conversation of a case with a server is shortened, and that the report
+// says so.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

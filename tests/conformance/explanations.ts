@@ -1,7 +1,8 @@
-// Explains why peers fail cases. tests/conformance/write-results.ts writes the explanation beside each failure, and
-// defines the words with which explanations begin: "Bug", "Choice" and "Our reading".
+// Explains why peers, which are other implementations, fail cases of the conformance kit. tests/conformance/write-results.ts
+// writes the explanation beside each failure, and defines the words with which explanations begin: "Bug", "Choice" and "Our
+// reading".
 
-/** The failures of `ws`, which socket.io uses and therefore shares. */
+/** The failures of `ws`. socket.io uses `ws`, and therefore fails the same cases. */
 const WS = {
   "websocket.handshake.extensions-empty-*":
     "Bug: the server rejects a list with an empty element, which is valid (RFC 2616 §2.1, whose list syntax RFC 6455 uses).",

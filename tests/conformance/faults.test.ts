@@ -1,4 +1,4 @@
-// Runs the kit against servers that flood, exit, or send invalid frames.
+// Runs the conformance kit against servers that flood the kit with data, exit, or send invalid frames.
 
 import assert from "node:assert/strict";
 import { createServer as createHttpServer } from "node:http";
@@ -14,7 +14,10 @@ import { withTarget } from "./support.ts";
 
 const CHUNK = Buffer.alloc(1024 * 1024);
 
-/** Runs a case against a server that answers the handshake with `status`, and calls `fault` for the first bytes after it. */
+/**
+ * Runs a case against a server that answers the handshake with `status`, and calls `fault` when the kit has sent the first
+ * bytes after the handshake.
+ */
 async function run(
   id: string,
   fault: (socket: Socket, close: () => void) => void,

@@ -169,7 +169,7 @@ describe("the HTML report in Chromium", { skip: noChromium }, () => {
       assert.deepEqual(await shown(page), ["engineio4.polling.lesser"]);
       await search.fill("nothing like that");
       await page.getByText("No case matches the filter.").waitFor();
-      // A link to a filtered case shows the case again.
+      // A link to a case that the filter hides shows the case again.
       await page.getByRole("link", { name: "websocket.framing.hostile" }).click();
       await page.locator('[id="websocket.framing.hostile"]').waitFor();
       assert.equal((await shown(page)).length, 6);

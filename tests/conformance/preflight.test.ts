@@ -1,5 +1,5 @@
-// Tests `barewire conform` with servers without the behaviour of docs/conformance.md: it names the missing
-// behaviour, and skips the cases that need it instead of failing them.
+// Runs `barewire conform` against servers that lack a behaviour that docs/conformance.md requires. The command names the
+// missing behaviour, and skips the cases that need this behaviour instead of failing these cases.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -60,7 +60,7 @@ async function readmeServer(context: TestContext): Promise<string> {
   return `http://127.0.0.1:${portOf(http)}`;
 }
 
-/** Starts a ws server that answers no message. */
+/** Starts a server of the package ws that answers no message. */
 async function bareServer(context: TestContext): Promise<string> {
   const http = createHttp((_request, response) => response.writeHead(426).end());
   const server = new WebSocketServer({ server: http });
@@ -78,8 +78,8 @@ const BEHAVIOUR = "conformance/testees/servers/behaviour.ts";
 const TARGET = "conformance/testees/servers/barewire.ts";
 
 /**
- * The change that removes one behaviour from barewire's test server. `undefined`: the preflight does not check this
- * behaviour.
+ * The change that removes one behaviour from barewire's test server. `undefined`: the preflight, which runs before the
+ * cases, does not check this behaviour.
  */
 const WITHOUT: Readonly<Record<Behaviour, Pick<Mutant, "file" | "from" | "to"> | undefined>> = {
   "websocket-echo": { file: TARGET, from: "void connection.send(data)", to: "void data" },

@@ -1,4 +1,4 @@
-// Compares the kit with a driver in Python, which reads the same transcripts and shares no code with the kit.
+// Compares the conformance kit with a driver in Python, which reads the same transcripts and shares no code with the kit.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

@@ -1,4 +1,4 @@
-// Tests the reports: they are well-formed whatever the server sends, and agree with the exit status.
+// Tests the reports of `barewire conform`: they are well-formed whatever the server sends, and agree with the exit status.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -153,7 +153,7 @@ describe("the TAP report", () => {
     for (const line of lines) {
       if (details) {
         details = line !== "  ...";
-        // The details are a mapping of scalars, and one sequence.
+        // The details are YAML: a mapping of scalars, with one sequence under "conversation".
         if (details) assert.match(line, /^ {2}(?:\w+: (?:[\w.]+|".*")|conversation:| {2}- ".*")$/);
         for (const [string] of line.matchAll(/".*"/g)) JSON.parse(string);
         continue;

@@ -1,4 +1,4 @@
-// Sample results of a run, with the texts that are most likely to break a report.
+// Sample results of a run of `barewire conform`, with the texts that are most likely to break a report.
 
 import type { Result } from "../../conformance/harness/runner.ts";
 import type { Report } from "../../conformance/reports/report.ts";

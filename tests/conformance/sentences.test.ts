@@ -1,5 +1,5 @@
-// Checks that each MUST case of the WebSocket section quotes a sentence of the specification word for word, and
-// that ids have the form that reports and --only expect.
+// Checks that each MUST case of the WebSocket section quotes a sentence of the specification word for word, and that ids
+// have the form that reports and the option --only of `barewire conform` expect.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

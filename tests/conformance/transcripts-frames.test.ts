@@ -1,4 +1,5 @@
-// Plays lines of frames on every level: in pieces, in any order, with limits and severities.
+// Runs cases whose steps send or expect WebSocket frames, over WebSocket, Engine.IO and Socket.IO: frames sent in pieces,
+// frames expected in any order, time limits and severities.
 
 import assert from "node:assert/strict";
 import { describe, mock, test } from "node:test";

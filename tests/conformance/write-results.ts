@@ -1,9 +1,9 @@
-// Runs the kit against all peers, and writes docs/conformance-results.md.
+// Runs the conformance kit against all peers (other servers), and writes docs/conformance-results.md.
 //
 //   tsx tests/conformance/write-results.ts [peer …]
 //
-// With names of peers, it runs the kit only against these peers, and writes nothing. It installs npm packages that the
-// project does not depend on, some of them large, into a temporary folder.
+// With names of peers as arguments, the program runs the kit only against these peers, and writes no page. The program
+// installs npm packages that the project does not depend on, some of them large, into a temporary folder.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -34,7 +34,7 @@ const SERVERS = join(ROOT, "conformance/testees/servers");
 const PAGE = join(ROOT, "docs/conformance-results.md");
 const LIMIT = 10_000;
 const OPTIONS = { timeout: LIMIT, concurrency: 4 };
-/** How long a target may take to start, in milliseconds. */
+/** How long the server of a peer may take to start, in milliseconds. */
 const START = 60_000;
 
 interface Peer {
@@ -97,7 +97,7 @@ function python(...names: readonly string[]): string {
   return execFileSync(PYTHON, ["-c", program, ...names], { encoding: "utf8" }).trim();
 }
 
-/** The outcome of one peer. */
+/** The results of one peer. */
 interface Findings {
   readonly peer: Peer;
   readonly versions: string;
@@ -150,7 +150,7 @@ function isLate({ outcome, got = "" }: Result): boolean {
   return outcome === "failed" && got.startsWith("nothing more within");
 }
 
-/** The command line of a target. */
+/** Returns the program and the arguments that start the server of a peer. */
 function commandOf(folder: string, { file, runsBy }: Peer): readonly [string, string[]] {
   const path = join(SERVERS, file);
   const [program, ...before] = runsBy ?? [];
@@ -177,7 +177,7 @@ async function withServer<T>(
   }
 }
 
-/** Resolves to the first line that a target prints. */
+/** Resolves to the first line that the server of a peer prints, which is the server's URL. */
 async function urlOf({ stdout }: ChildProcess, name: string): Promise<string> {
   if (stdout === null) throw new Error("no output is read");
   const lines = createInterface(stdout);
@@ -185,7 +185,7 @@ async function urlOf({ stdout }: ChildProcess, name: string): Promise<string> {
     once(lines, "line", { signal: AbortSignal.timeout(START) }),
     once(lines, "close").then(() => Promise.reject(new Error(`${name} has ended`))),
   ]);
-  // Keep reading, because later output would fill the pipe.
+  // Keep reading. Otherwise later output of the server would fill the pipe, and the server would wait forever.
   lines.on("line", () => {});
   return `${line}`.trim();
 }

@@ -1,4 +1,5 @@
-// Runs the kit against ws: it fails only the MUST cases that are listed here.
+// Runs the conformance kit against the package ws, which fails only the MUST cases that are listed
+// here.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

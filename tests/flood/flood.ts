@@ -1,4 +1,5 @@
-// Floods a server with strangers that try to connect as fast as they can, while a few clients use the server.
+// Floods a server with clients that try to connect as fast as they can ("strangers"), while a few other clients use the
+// server.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -24,9 +25,9 @@ const UPGRADE = upgradeRequest(`${QUERY}websocket`);
 /** Counts of the objects that connections create in the process. */
 export interface Structures {
   readonly sessions: number;
-  /** The clients that count towards the connection limits. */
+  /** The number of clients that count towards the connection limits. */
   readonly places: number;
-  /** The open TCP connections to the server. */
+  /** The number of open TCP connections to the server. */
   readonly connections: number;
   readonly timers: number;
 }
@@ -85,8 +86,8 @@ export async function flood(attempts: number, seed: number): Promise<FloodReport
     // Only the WebSockets of the clients may remain.
     while ((await structures(io)).connections > CLIENTS) await turn();
   };
-  // V8 compiles code on its first use. Because of this first flood, the heap before and after the second flood can be
-  // compared.
+  // V8 compiles code on its first use, and keeps the compiled code on the heap. This first flood makes V8 compile the code
+  // before the heap is measured.
   await strangers(Math.min(1000, attempts));
   for (const name of Object.keys(answers)) delete answers[name];
   await Promise.all(clients.map((client) => client.pause()));

@@ -4,7 +4,7 @@
 //   npm run flood -- --attempts 100000 --seed 1234   the same choices again
 //
 // Exits with 1 if a client lost an event or its connection during the flood, or if the server still holds sessions,
-// connections or timers of the strangers.
+// connections or timers that these attempts have created.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -12,7 +12,7 @@ import { underFire } from "./server.ts";
 import { packetText } from "./socketio.ts";
 import { frames } from "./websocket.ts";
 
-/** Placeholders for the pid and the offset that the client has received. */
+/** Placeholders for the `pid` and the offset, which the client has received and sends to recover its session. */
 const PID = "$PID";
 const OFFSET = "$OFFSET";
 

@@ -59,8 +59,8 @@ type Callback =
   | `option ${FunctionOption}`
   | "option cors.origin"
   | "option cookie.encode"
-  | "a header field of cors with a line end"
-  | "a header field of a listener with a line end"
+  | "a line break in a header field that cors sets"
+  | "a line break in a header field that a listener sets"
   | "engine.generateId()"
   | "engine.use()"
   | `engine.on("headers")`
@@ -74,7 +74,7 @@ type Callback =
   | "a listener that rejects"
   | "a value that a listener returns and that cannot be sent"
   | "a value that a listener resolves to and that cannot be sent"
-  | "a value that a listener acknowledges with and that cannot be sent"
+  | "a value that a listener passes to the acknowledgement callback and that cannot be sent"
   | "socket.use()"
   | "socket.use() that rejects"
   | "socket.onAny()"
@@ -86,8 +86,8 @@ type Callback =
   | `socket.on("error")`
   | `socket.on("disconnecting")`
   | `socket.on("disconnect")`
-  | "onConnect() of a handler"
-  | "a method of a handler"
+  | "onConnect() of a NamespaceHandler"
+  | "a method of a NamespaceHandler"
   | "init() of an adapter"
   | "addAll() of an adapter"
   | "delAll() of an adapter"
@@ -161,8 +161,8 @@ const CASES: Readonly<Record<Callback, Case>> = {
   "option cors.origin":                   { way: "refused", options: { cors: { origin: (_origin, callback) => { mistake(); callback(null, true); } } }, headers: { Origin: "http://page.test" } },
   "option origins":                       { way: "refused", options: { origins: () => { mistake(); return true; } }, headers: { Origin: "http://page.test" } },
   "option cookie.encode":                 { way: "refused", options: { cookie: { encode: (text) => { mistake(); return text; } } } },
-  "a header field of cors with a line end": { way: "refused", options: { cors: (_request, callback) => callback(null, broken ? { exposedHeaders: LINE_END } : {}) } },
-  "a header field of a listener with a line end": { way: "refused", add: (io) => io.engine.on("headers", (headers) => { if (broken) headers["X-A"] = LINE_END; }) },
+  "a line break in a header field that cors sets": { way: "refused", options: { cors: (_request, callback) => callback(null, broken ? { exposedHeaders: LINE_END } : {}) } },
+  "a line break in a header field that a listener sets": { way: "refused", add: (io) => io.engine.on("headers", (headers) => { if (broken) headers["X-A"] = LINE_END; }) },
   "engine.generateId()":                  { way: "refused", add: (io) => { const { generateId } = io.engine; io.engine.generateId = (request) => { mistake(); return generateId(request); }; } },
   "engine.use()":                         { way: "refused", add: (io) => io.engine.use(pass) },
   'engine.on("headers")':                 { way: "refused", add: (io) => io.engine.on("headers", mistake) },
@@ -176,7 +176,7 @@ const CASES: Readonly<Record<Callback, Case>> = {
   "a listener that rejects":              { way: "onError", add: (_io, socket) => socket?.on("e", rejection), act: EMIT },
   "a value that a listener returns and that cannot be sent": { way: "onError", options: { ackReturnValues: true }, add: (_io, socket) => socket?.on("e", () => 1n), act: EMIT },
   "a value that a listener resolves to and that cannot be sent": { way: "onError", options: { ackReturnValues: true }, add: (_io, socket) => socket?.on("e", async () => 1n), act: EMIT },
-  "a value that a listener acknowledges with and that cannot be sent": { way: "onError", add: (_io, socket) => socket?.on("e", (acknowledge) => acknowledge(1n)), act: EMIT },
+  "a value that a listener passes to the acknowledgement callback and that cannot be sent": { way: "onError", add: (_io, socket) => socket?.on("e", (acknowledge) => acknowledge(1n)), act: EMIT },
   "socket.use()":                         { way: "onError", add: (_io, socket) => socket?.use(mistake), act: EMIT },
   "socket.use() that rejects":            { way: "onError", add: (_io, socket) => socket?.use(rejection), act: EMIT },
   "socket.onAny()":                       { way: "onError", add: (_io, socket) => socket?.onAny(mistake), act: EMIT },
@@ -188,8 +188,8 @@ const CASES: Readonly<Record<Callback, Case>> = {
   'socket.on("error")':                   { way: "onError", event: "error", add: (_io, socket) => socket?.on("error", mistake), act: (client) => client.send("4garbage") },
   'socket.on("disconnecting")':           { way: "onError", event: "disconnecting", add: (_io, socket) => socket?.on("disconnecting", mistake), act: (client) => client.send("41") },
   'socket.on("disconnect")':              { way: "onError", event: "disconnect", add: (_io, socket) => socket?.on("disconnect", mistake), act: (client) => client.send("41") },
-  "onConnect() of a handler":             { way: "onError", event: "connect", add: (io) => io.register(Object.assign(new Handler(), { failsToConnect: true })), act: (client) => client.send("40/handled,") },
-  "a method of a handler":                { way: "onError", add: (io) => io.register(new Handler()), act: (client, io) => { io.of("/handled").once("connection", () => client.send('42/handled,["e"]')); client.send("40/handled,"); } },
+  "onConnect() of a NamespaceHandler":    { way: "onError", event: "connect", add: (io) => io.register(Object.assign(new Handler(), { failsToConnect: true })), act: (client) => client.send("40/handled,") },
+  "a method of a NamespaceHandler":       { way: "onError", add: (io) => io.register(new Handler()), act: (client, io) => { io.of("/handled").once("connection", () => client.send('42/handled,["e"]')); client.send("40/handled,"); } },
   "init() of an adapter":                 { way: "onError", event: "connect", options: failing("init"), add: DYNAMIC, act: JOIN_DYNAMIC },
   "addAll() of an adapter":               { way: "onError", event: "adapter", options: failing("addAll") },
   "delAll() of an adapter":               { way: "onError", event: "adapter", options: failing("delAll"), act: (client) => client.send("41") },

@@ -12,7 +12,8 @@ import { loadClientCases } from "../../transcripts/load.ts";
 const section = (name: string): ClientCase[] =>
   loadClientCases(join(import.meta.dirname, "websocket", `${name}.wire`));
 
-// These cases are written in TypeScript, not as transcripts, because they compare values of several connections or frames.
+// These cases are written in TypeScript, not as transcripts, because they compare values of several connections or
+// frames, which a transcript cannot do.
 
 const KEYS: readonly ClientCase[] = [
   {

@@ -1,4 +1,4 @@
-// Runs the kit's cases for clients with barewire's own clients: its WebSocket, and its Socket.IO client.
+// Runs the kit's cases for clients with barewire's own clients: its WebSocket client and its Socket.IO client.
 //
 //   tsx conformance/testees/clients/barewire.ts http://127.0.0.1:9001
 

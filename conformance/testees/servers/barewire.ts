@@ -24,7 +24,7 @@ export function createTarget(): ReturnType<typeof createServer> {
     connection.on("message", (data) => void connection.send(data));
   });
 
-  // An engine without Socket.IO on top echoes its messages.
+  // An Engine.IO server without Socket.IO echoes each message that it receives.
   const engine = new Engine({ ...ENGINE_OPTIONS, allowEIO3: true, jsonp: true });
   engine.on("connection", (session) => {
     session.on("message", (data) => {

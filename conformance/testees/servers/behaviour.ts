@@ -24,7 +24,7 @@ export const WEBSOCKET_MAX_PAYLOAD = 16 * 1024 * 1024;
 export function behave(io: Server): void {
   for (const namespace of [io.of("/"), io.of("/custom")]) {
     namespace.on("connection", (socket) => {
-      // The `auth` of the client's CONNECT.
+      // Sends the `auth` of the client's CONNECT packet back to the client.
       socket.emit("auth", socket.handshake.auth);
       socket.on("message", (...args) => void socket.emit("message-back", ...args));
       socket.on("message-with-ack", (...args) => args.pop()(...args));

@@ -37,7 +37,8 @@ const { port } = Bun.serve({
     return new Response("", { status: 400 });
   },
   websocket: {
-    // The limit is not imported, because this file also runs without node_modules.
+    // The same limit as WEBSOCKET_MAX_PAYLOAD in behaviour.ts. This file imports nothing, because
+    // it also runs without node_modules.
     maxPayloadLength: 16 * 1024 * 1024,
     perMessageDeflate: true,
     message: (socket, data) => socket.send(data),

@@ -1,4 +1,4 @@
-// All mutants: servers with one fault each, which the kit must detect.
+// All mutants: barewire servers with one fault each, which the conformance kit must detect.
 
 import { ENGINEIO_MUTANTS } from "./engineio.ts";
 import type { Mutant } from "./mutant.ts";

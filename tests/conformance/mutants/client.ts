@@ -1,4 +1,4 @@
-// Mutants of barewire's clients, with one fault each.
+// Mutants of barewire's clients: each mutant has one fault, which the conformance kit must detect.
 
 import type { Mutant } from "./mutant.ts";
 

@@ -1,4 +1,5 @@
-// Mutants of the server with a fault in Engine.IO.
+// Mutants of barewire's server: each mutant has one fault in Engine.IO, which the conformance kit
+// must detect.
 
 import type { Mutant } from "./mutant.ts";
 

@@ -1,4 +1,4 @@
-// A mutant is a test program of barewire with one fault: one place in one source file is changed.
+// A mutant is a program that runs barewire's server or clients with one fault: one place in one source file is changed.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

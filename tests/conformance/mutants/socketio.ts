@@ -1,4 +1,5 @@
-// Mutants of the server with a fault in Socket.IO.
+// Mutants of barewire's server: each mutant has one fault in Socket.IO, which the conformance kit
+// must detect.
 
 import type { Mutant } from "./mutant.ts";
 

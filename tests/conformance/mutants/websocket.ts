@@ -1,4 +1,5 @@
-// Mutants of the server with a fault in WebSocket.
+// Mutants of barewire's server: each mutant has one fault in WebSocket, which the conformance kit
+// must detect.
 
 import type { Mutant } from "./mutant.ts";
 

@@ -1,4 +1,5 @@
-// This case is written in TypeScript, not as a transcript, because it compares many sessions with each other.
+// This case is written in TypeScript, not as a transcript, because it compares many sessions with each other, which a
+// transcript cannot do.
 
 import { type Case, expect } from "../../../harness/case.ts";
 import { PollingSession } from "../../../peers/engineio.ts";

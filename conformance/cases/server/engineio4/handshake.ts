@@ -1,4 +1,5 @@
-// These cases are written in TypeScript, not as transcripts, because they compare several sessions with each other.
+// These cases are written in TypeScript, not as transcripts, because they compare several sessions with each other,
+// which a transcript cannot do.
 
 import { type Case, expect, expectSame } from "../../../harness/case.ts";
 import type { Context } from "../../../harness/context.ts";

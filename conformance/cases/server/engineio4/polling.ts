@@ -1,5 +1,6 @@
-// These cases are written in TypeScript, not as transcripts, for two reasons. The server may refuse either of two
-// concurrent requests. The size of a chunk is a hexadecimal number, which a transcript cannot compute.
+// These cases are written in TypeScript, not as transcripts. In the first case, the server may refuse either of two
+// concurrent requests, and a transcript would have to name the refused request. The second case sends a chunk whose
+// size is a hexadecimal number, which a transcript cannot compute.
 
 import { type Case, expect, Failure } from "../../../harness/case.ts";
 import { maxPayloadOf, PollingSession, within } from "../../../peers/engineio.ts";

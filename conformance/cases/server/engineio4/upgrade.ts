@@ -23,7 +23,7 @@ export const UPGRADE4: readonly Case[] = [
         ended = true;
       });
       const begin = performance.now();
-      // Keep the session alive, so that only the upgrade can time out.
+      // Polls, so that the session stays alive and only the upgrade can time out.
       while (!ended && performance.now() - begin < 2000) {
         await polling.expectAlive();
         await Promise.race([wait(100), end]);
