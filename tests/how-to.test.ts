@@ -457,7 +457,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
   },
 
   testing: () => {
-    test("the tests of the page pass, and one of them fails if the program is broken", async () => {
+    test("the tests of testing.md pass, and one of them fails if the tested program is broken", async () => {
       assert.match(runTests(pages.copy("testing")), /^# pass 5$/m);
       const broken = pages.copy("testing", {
         edit: (code) => code.replace("socket.to(", "io.to("),
@@ -485,7 +485,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       return portOf(http);
     }
 
-    test("the client of the page exchanges messages with the server of the page", async (context) => {
+    test("the client of sans-io.md exchanges messages with the server of sans-io.md", async (context) => {
       const port = await serveEcho(context);
       const client = await pages.import("sans-io", "client.ts");
       const open = exported<(url: string, events: Events) => Promise<Opened>>(client, "connect");
@@ -505,7 +505,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.throws(() => socket.send("x"), { code: "ERR_NOT_OPEN" });
     });
 
-    test("the client of the page exchanges messages with a ws server, and its connect() rejects on a 404 response", async (context) => {
+    test("the client of sans-io.md exchanges messages with a ws server, and its connect() rejects on a 404 response", async (context) => {
       const server = new WsServer({ port: 0, host: "127.0.0.1" });
       context.after(() => server.close());
       await once(server, "listening");
@@ -529,7 +529,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       await assert.rejects(refused, { message: "the server answered with status 404" });
     });
 
-    test("the server of the page handles fragments, pings and close frames from a ws client", async (context) => {
+    test("the server of sans-io.md handles fragments, pings and close frames from a ws client", async (context) => {
       const client = new WsClient(`ws://127.0.0.1:${await serveEcho(context)}/`);
       await once(client, "open");
       client.ping("ping");
@@ -541,7 +541,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.equal((await once(client, "close"))[0], 1001);
     });
 
-    test("the server of the page closes with 1002 on an unmasked frame, and with 1009 on a large message", async (context) => {
+    test("the server of sans-io.md closes with 1002 on an unmasked frame, and with 1009 on a large message", async (context) => {
       const port = await serveEcho(context);
       const tcp = new TcpClient(port).write(upgradeRequest("/"));
       await tcp.until("\r\n\r\n");
@@ -556,7 +556,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.equal((await once(large, "close"))[0], 1009);
     });
 
-    test("the server of the page rejects a request without Sec-WebSocket-Key", async (context) => {
+    test("the server of sans-io.md rejects a request without Sec-WebSocket-Key", async (context) => {
       const tcp = new TcpClient(await serveEcho(context));
       tcp.write("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
       assert.match(

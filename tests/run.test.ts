@@ -27,42 +27,42 @@ const SKIPPED =
 
 const CASES: readonly Case[] = [
   {
-    title: "passes, and shows progress",
+    title: "a run without failures passes, and shows progress",
     code: 'test("x", () => {});',
     env: {},
     status: 0,
     output: /^\[1 of 1 files, \d+ s\] .*0\.test\.mjs$/m,
   },
   {
-    title: "fails if a test fails",
+    title: "a run fails if a test fails",
     code: 'test("x", () => { throw new Error("no"); });',
     env: {},
     status: 1,
     output: /fail 1/,
   },
   {
-    title: "lists a skipped suite with its reason",
+    title: "a run lists a skipped suite with its reason",
     code: SKIPPED,
     env: { CI: "" },
     status: 0,
     output: /^1 skipped tests and suites, [\s\S]*2\.test\.mjs: a suite\n +there is no tool$/m,
   },
   {
-    title: "lists skipped tests",
+    title: "a run lists skipped tests",
     code: 'test("x", { skip: true }, () => {}); test("y", (context) => context.skip("not here"));',
     env: { CI: "" },
     status: 0,
     output: /^2 skipped tests and suites, [\s\S]*: x\n +no reason given\n[\s\S]*: y\n +not here$/m,
   },
   {
-    title: 'fails with a skipped suite if CI is "true"',
+    title: 'a run fails with a skipped suite if CI is "true"',
     code: SKIPPED,
     env: { CI: "true" },
     status: 1,
     output: /there is no tool[\s\S]*no test may be skipped/,
   },
   {
-    title: "stops a test file that makes no progress",
+    title: "a run stops a test file that makes no progress",
     code: 'test("x", () => new Promise((resolve) => setTimeout(resolve, 1e9)));',
     env: { SILENCE: "1" },
     status: 1,

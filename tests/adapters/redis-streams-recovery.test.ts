@@ -717,7 +717,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
   );
 
   test(
-    "keeps events emitted while Redis is paused for disconnected clients",
+    "keeps events that are emitted while Redis is paused, for clients that recover later",
     LIMIT,
     async (context) => {
       const { redis, a, b } = await start(context);

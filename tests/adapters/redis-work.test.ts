@@ -100,7 +100,7 @@ describe("subscriptions of barewire/redis", { skip: noRedis }, () => {
     assert.deepEqual([skipped, subscribedToAll], [1, true]);
   });
 
-  test("end when the server closes, and their connections close", LIMIT, async (context) => {
+  test("end when the server closes, and its connections to Redis close", LIMIT, async (context) => {
     const { url } = await startRedis(context);
     const watching = createClient({ url });
     watching.on("error", () => {});

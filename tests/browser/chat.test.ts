@@ -146,7 +146,11 @@ interface Case {
 const CASES: readonly Case[] = [
   { title: "over polling only", query: "?transports=polling", status: /^polling$/ },
   { title: "over WebSocket only", query: "?transports=websocket", status: /^websocket$/ },
-  { title: "after the upgrade", query: "", status: /^polling → websocket after \d+ ms$/ },
+  {
+    title: "after the upgrade to WebSocket",
+    query: "",
+    status: /^polling → websocket after \d+ ms$/,
+  },
   {
     title: "with the client files that the server serves",
     client: "served",

@@ -136,7 +136,7 @@ function changed(at: number, value: number): Buffer {
 const CASES = [
   { title: "over polling only", query: "?transports=polling", inFlight: /Offline · [01] strokes?/ },
   { title: "over WebSocket only", query: "?transports=websocket", inFlight: /Offline · 1 stroke / },
-  { title: "after the upgrade", query: "", inFlight: /Offline · [01] strokes?/ },
+  { title: "after the upgrade to WebSocket", query: "", inFlight: /Offline · [01] strokes?/ },
 ];
 
 describe("the live canvas example in Chromium", { skip: noChromium }, () => {

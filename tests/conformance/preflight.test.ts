@@ -169,7 +169,7 @@ describe("barewire conform with a ws server that does not echo", () => {
   });
 });
 
-test("layers answered with 404 are reported with their status even if the WebSocket request hangs", async (context) => {
+test("the probe reports the status 404 of each path, even if the WebSocket request hangs", async (context) => {
   const http = createHttp((_request, response) => response.writeHead(404).end());
   http.on("upgrade", (_request, socket) => {
     socket.on("error", () => {});

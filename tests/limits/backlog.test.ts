@@ -19,7 +19,7 @@ async function pollUnread(port: number, path: string): Promise<TcpClient> {
 }
 
 describe("A large poll response", () => {
-  test("ends the session if the client polls again before reading it", async (context) => {
+  test("a large poll response ends the session if the client polls again before reading it", async (context) => {
     const { io, port } = await serve(context);
     const polling = await PollingClient.open(port);
     await polling.join();
@@ -36,7 +36,7 @@ describe("A large poll response", () => {
     first.socket.destroy();
   });
 
-  test("keeps its connection open for at most five seconds after its session ends", async (context) => {
+  test("a poll response keeps its connection open for at most five seconds after its session ends", async (context) => {
     const clock = new Clock(context);
     const { io, port } = await serve(context);
     const polling = await PollingClient.open(port);
@@ -71,7 +71,7 @@ describe("A large poll response", () => {
 });
 
 describe("The bytes that wait for all clients together", () => {
-  test("are at most maxTotalBackpressure: the client with the most waiting bytes is disconnected", async (context) => {
+  test("the waiting bytes of all clients are at most maxTotalBackpressure: the client with the most bytes is disconnected", async (context) => {
     const { io, port } = await serve(context, { maxTotalBackpressure: 10_000_000 });
     const ends: unknown[] = [];
     io.on("connection", (socket) => {

@@ -166,7 +166,7 @@ describe("io.close() ends at its deadline", () => {
     await raw.closed;
   });
 
-  test("after one second by default", { timeout: 5000 }, async (context) => {
+  test("io.close() ends after one second by default", { timeout: 5000 }, async (context) => {
     const clock = new Clock(context);
     const { io, client } = await hinder(
       context,

@@ -31,7 +31,7 @@ async function ask(client: WebSocketClient, namespace: string, auth = ""): Promi
 }
 
 describe("auth", () => {
-  test("of more than maxAuthSize bytes is refused, and the connection stays open", async (context) => {
+  test("auth of more than maxAuthSize bytes is refused, and the connection stays open", async (context) => {
     const { port, io } = await serve(context);
     const client = await connect(port);
     const empty = `[${"{},".repeat(330_000)}{}]`;
@@ -44,14 +44,14 @@ describe("auth", () => {
     assert.equal(io.sockets.sockets.size, 1);
   });
 
-  test("is measured in bytes of UTF-8", async (context) => {
+  test("auth is measured in bytes of UTF-8", async (context) => {
     const { port } = await serve(context, { maxAuthSize: 100 });
     const client = await connect(port);
     assert.equal(await ask(client, "/", `{"a":"${"é".repeat(50)}"}`), TOO_LARGE);
     assert.match(await ask(client, "/", `{"a":"${"e".repeat(50)}"}`), /^\{"sid"/);
   });
 
-  test("is limited for all namespaces together that the client is in", async (context) => {
+  test("auth is limited for all namespaces of a connection together", async (context) => {
     const { io, port } = await serve(context, { maxAuthSize: 300 });
     for (const name of ["/a", "/b", "/c"]) io.of(name);
     io.of("/closed").use((_socket, next) => next(new Error("no")));
@@ -73,7 +73,7 @@ describe("auth", () => {
     assert.match(await ask(client, "/b"), /^\{"sid"/);
   });
 
-  test("counts while the application decides about the namespace", async (context) => {
+  test("auth counts while the application decides about the namespace", async (context) => {
     const { io, port } = await serve(context, { maxAuthSize: 300 });
     const undecided: (() => void)[] = [];
     io.of((_name, _auth, next) => undecided.push(() => next(null, false)));
@@ -87,7 +87,7 @@ describe("auth", () => {
     assert.match(await ask(client, "/", authOf(120)), /^\{"sid"/);
   });
 
-  test("is limited with a binary parser too", async (context) => {
+  test("auth is limited with a binary parser too", async (context) => {
     const { io, port } = await serve(context, { parser: msgpack, maxAuthSize: 100 });
     const { encode } = new msgpack.Encoder();
     const client = await connect(port);
@@ -104,7 +104,7 @@ describe("auth", () => {
 });
 
 describe("dynamic namespaces", () => {
-  test("count towards maxCreatedNamespaces before the application has accepted them", async (context) => {
+  test("dynamic namespaces count towards maxCreatedNamespaces before the application has accepted them", async (context) => {
     const { io, port } = await serve(context, { maxCreatedNamespaces: 10 });
     const undecided: (() => void)[] = [];
     const parent = io.of((_name, _auth, next) => undecided.push(() => next(null, true)));
@@ -117,7 +117,7 @@ describe("dynamic namespaces", () => {
     assert.equal(parent.children.size, 10);
   });
 
-  test("count towards maxCreatedNamespaces until they are removed", async (context) => {
+  test("dynamic namespaces count towards maxCreatedNamespaces until they are removed", async (context) => {
     const { io, port, client } = await serveJoined(context, {
       maxCreatedNamespaces: 2,
       cleanupEmptyChildNamespaces: true,
@@ -153,7 +153,7 @@ describe("dynamic namespaces", () => {
     assert.equal(parent.children.size, 0);
   });
 
-  test("have names of at most 1,000 characters", async (context) => {
+  test("dynamic namespaces have names of at most 1,000 characters", async (context) => {
     const { io, client } = await serveJoined(context);
     let asked = 0;
     io.of((_name, _auth, next) => {

@@ -147,14 +147,14 @@ describe("New clients", () => {
     await until(() => boundsOf(io).count === 0);
   });
 
-  test("of all addresses count together towards maxConnections", async (context) => {
+  test("clients of all addresses count together towards maxConnections", async (context) => {
     const { port } = await serve(context, { maxConnections: 2 });
     assert.equal(await statusOf(port, "203.0.113.1"), 200);
     assert.equal(await statusOf(port, "203.0.113.2"), 200);
     assert.equal(await statusOf(port, "203.0.113.3"), 503);
   });
 
-  test("of one address count towards maxConnectionsPerAddress, while clients of other addresses can connect", async (context) => {
+  test("clients of one address count towards maxConnectionsPerAddress, while clients of other addresses can connect", async (context) => {
     const { io, port } = await serve(context, { maxConnectionsPerAddress: 1 });
     // biome-ignore format: table
     const CLIENTS = [
@@ -178,7 +178,7 @@ describe("New clients", () => {
     assert.equal(await statusOf(port, "203.0.113.2"), 503);
   });
 
-  test("beyond maxHandshakesPerSecond are refused until enough time has passed", async (context) => {
+  test("clients beyond maxHandshakesPerSecond are refused until enough time has passed", async (context) => {
     const clock = new Clock(context);
     const { port } = await serve(context, { maxHandshakesPerSecond: 4 });
     const statuses = async (count: number): Promise<number[]> => {

@@ -33,7 +33,7 @@ export const GUARDS: readonly Guard[] = [
     from: 'if (Number(request.headers["content-length"]) > maxPayload) {',
     to: "if (false) {",
     test: "tests/limits/slow.test.ts",
-    title: "may take five more seconds: Content-Length is too large",
+    title: "the rest of the body may take five more seconds: Content-Length is too large",
   },
   {
     bound: "Bytes of a message, before and after inflating, and of a POST",
@@ -41,7 +41,7 @@ export const GUARDS: readonly Guard[] = [
     from: "if (body.length + chunk.length <= maxPayload) {",
     to: "if (true) {",
     test: "tests/limits/slow.test.ts",
-    title: "may take five more seconds: chunked body becomes too large",
+    title: "the rest of the body may take five more seconds: chunked body becomes too large",
   },
   {
     bound: "Bytes of a message, before and after inflating, and of a POST",
@@ -108,7 +108,7 @@ export const GUARDS: readonly Guard[] = [
     from: "if (this.#authSize + authSize > maxAuthSize) {",
     to: "if (this.#authSize > maxAuthSize) {",
     test: "tests/limits/connect.test.ts",
-    title: "of more than maxAuthSize bytes is refused, and the connection stays open",
+    title: "auth of more than maxAuthSize bytes is refused, and the connection stays open",
   },
   {
     bound:
@@ -148,7 +148,7 @@ export const GUARDS: readonly Guard[] = [
     to: "",
     test: "tests/limits/slow.test.ts",
     // docs/limits.md names the suite "The rest of the body of a refused request". This title selects one of its tests.
-    title: "may take five more seconds",
+    title: "the rest of the body may take five more seconds",
   },
   {
     bound: "Milliseconds that each attachment of a packet may take",
@@ -212,7 +212,7 @@ export const GUARDS: readonly Guard[] = [
     from: "this.sessions = new FairEviction(maxSessions, maxBytes);",
     to: "this.sessions = new FairEviction(maxSessions, Number.POSITIVE_INFINITY);",
     test: "tests/lib/socketio/recovery-store.test.ts",
-    title: "are limited in number and bytes, for all namespaces together",
+    title: "stored sessions are limited in number and bytes, for all namespaces together",
   },
   {
     bound: "Sessions that are kept for clients that may recover",

@@ -22,7 +22,7 @@ describe("The rest of the body of a refused request", () => {
     ],
     ["unknown session", 400, "Content-Length: 5\r\n\r\n4"],
   ] as const) {
-    test(`may take five more seconds: ${name}`, async (context) => {
+    test(`the rest of the body may take five more seconds: ${name}`, async (context) => {
       const clock = new Clock(context);
       const { port } = await serve(context);
       const { path } = await PollingClient.open(port);
@@ -56,7 +56,7 @@ describe("The rest of the body of a refused request", () => {
 });
 
 describe("A packet with missing attachments", () => {
-  test("ends the connection if no attachment arrives within attachmentTimeout", async (context) => {
+  test("an incomplete packet ends the connection if no attachment arrives within attachmentTimeout", async (context) => {
     const clock = new Clock(context);
     const { client, socket } = await serveJoined(context, {
       attachmentTimeout: 5000,
@@ -112,7 +112,7 @@ describe("A client of a server with a blocked event loop", () => {
 });
 
 describe("The rooms of a socket", () => {
-  test("end its connection if they are more than maxRoomsPerSocket", async (context) => {
+  test("the rooms of a socket end its connection if they are more than maxRoomsPerSocket", async (context) => {
     const { client, socket, io } = await serveJoined(context);
     const log: unknown[] = [];
     socket.on("error", (error) => log.push(error.message));

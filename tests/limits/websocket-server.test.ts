@@ -60,7 +60,7 @@ describe("Clients of a WebSocketServer", () => {
     });
   }
 
-  test("count towards maxConnections until either end closes the connection", async (context) => {
+  test("clients count towards maxConnections until either end closes the connection", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxConnections: 1 });
     const WAYS: ((client: WebSocketClient, ours: WebSocketConnection) => unknown)[] = [
       (client) => client.socket.close(),
@@ -121,7 +121,7 @@ describe("Clients of a WebSocketServer", () => {
     assert.equal(server.clients.size, 1);
   });
 
-  test("of one address, or one IPv6 network, count towards maxConnectionsPerAddress", async (context) => {
+  test("clients of one address, or one IPv6 network, count towards maxConnectionsPerAddress", async (context) => {
     const { port } = await serveWebSocket(context, { maxConnectionsPerAddress: 1 });
     // biome-ignore format: table
     const CLIENTS = [
@@ -137,7 +137,7 @@ describe("Clients of a WebSocketServer", () => {
     assert.equal(await statusOf(context, other, from("203.0.113.2")), 503);
   });
 
-  test("beyond maxHandshakesPerSecond are refused until half a second has passed", async (context) => {
+  test("clients beyond maxHandshakesPerSecond are refused until half a second has passed", async (context) => {
     const clock = new Clock(context);
     const { port } = await serveWebSocket(context, { maxHandshakesPerSecond: 2 });
     const statuses = [];
@@ -149,7 +149,7 @@ describe("Clients of a WebSocketServer", () => {
 
   const UNDECIDED = new Promise<boolean>(() => {});
   const NEVER: Readonly<Record<string, Options>> = {
-    "receive 503 after handshakeTimeout if verify does not decide": {
+    "clients receive 503 after handshakeTimeout if verify does not decide": {
       verify: () => UNDECIDED,
       origins: "*",
     },
@@ -206,7 +206,8 @@ async function nonReader(
 
 describe("Bytes that wait for a client of a WebSocketServer", () => {
   const NON_READERS: Readonly<Record<string, Options>> = {
-    "are at most maxBackpressure plus one message; the next message closes its connection": {},
+    "the waiting bytes of a client are at most maxBackpressure plus one message; the next message closes its connection":
+      {},
     "are at most maxBackpressure plus one message with compression too": {
       perMessageDeflate: { threshold: 0 },
     },
@@ -266,7 +267,7 @@ describe("Bytes that wait for a client of a WebSocketServer", () => {
     for (const { client } of stalled) client.socket.terminate();
   });
 
-  test("are at most maxTotalBackpressure for all clients: the client with the most waiting bytes is disconnected", async (context) => {
+  test("the waiting bytes of a server's clients are at most maxTotalBackpressure: the client with the most bytes is disconnected", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxTotalBackpressure: 2_000_000 });
     const greedy = await nonReader(server, port);
     const other = await nonReader(server, port);

@@ -33,7 +33,7 @@ describe("Heartbeat", () => {
     assert.deepEqual(log, ["ping", "ping"]);
   });
 
-  test("times out if no pong arrives within pingTimeout after a ping", (context) => {
+  test("a session times out if no pong arrives within pingTimeout after a ping", (context) => {
     const clock = new Clock(context);
     const { heartbeat, log, session } = start();
     heartbeat.begin(session);

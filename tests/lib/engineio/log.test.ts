@@ -18,7 +18,7 @@ function recorder(): { readonly lines: [message: string, details: object][]; log
 }
 
 describe("The log", () => {
-  test("has at most ten lines a second for each reason, then one line that counts the rest", async (context) => {
+  test("the log has at most ten lines a second for each reason, then one line that counts the rest", async (context) => {
     const clock = new Clock(context);
     const { lines, logger } = recorder();
     const { io, port } = await serve(context, { logger });

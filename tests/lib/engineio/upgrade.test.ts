@@ -219,7 +219,7 @@ describe("The upgrade", () => {
     assert.equal((await client.poll()).body, '42["n",1]');
   });
 
-  test("fails if it is not complete after upgradeTimeout", async (context) => {
+  test("an upgrade fails if it is not complete after upgradeTimeout", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context, { upgradeTimeout: 500 });
     const client = await PollingClient.open(port);

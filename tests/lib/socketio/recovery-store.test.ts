@@ -73,7 +73,7 @@ class Namespaces {
 }
 
 describe("sessions", () => {
-  test("are limited in number and bytes, for all namespaces together", () => {
+  test("stored sessions are limited in number and bytes, for all namespaces together", () => {
     for (const limits of [{ maxSessions: 3 }, { maxBytes: 300 }]) {
       const all = new Namespaces(limits);
       for (const name of ["/a", "/b", "/c", "/d"]) all.lose(name, { name });
@@ -104,7 +104,7 @@ describe("sessions", () => {
 });
 
 describe("packets", () => {
-  test("are limited in number and bytes, for all namespaces together", () => {
+  test("stored packets are limited in number and bytes, for all namespaces together", () => {
     for (const limits of [{ maxPackets: 3 }, { maxBytes: 300 }]) {
       const all = new Namespaces(limits);
       for (const name of ["/a", "/b"]) all.lose(name, { name });

@@ -82,11 +82,11 @@ const CONSTANTS = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
 const HANDLERS = ["onopen", "onmessage", "onerror", "onclose"] as const;
 
 describe("WebSocket: the constructor", () => {
-  check("throws a TypeError without arguments", () => {
+  check("the constructor throws a TypeError without arguments", () => {
     assert.throws(() => construct(), TypeError);
   });
 
-  check("throws a SyntaxError for an invalid URL, another scheme and a fragment", () => {
+  check("throws a SyntaxError for an invalid URL, another scheme or a URL with a fragment", () => {
     const invalid = ["ws://foo bar.com/", "wss://foo bar.com/", "/relative", "?", "", "null"];
     const others = ["ftp://localhost/", "mailto:a@example.org", "about:blank"];
     const fragments = ["#a", "ws://localhost/#", "ws://localhost/#a", "https://localhost/#"];
@@ -95,7 +95,7 @@ describe("WebSocket: the constructor", () => {
     }
   });
 
-  check("serialises the URL", () => {
+  check("url is the serialised URL", () => {
     // biome-ignore format: aligned table
     const URLS: readonly (readonly [unknown, string])[] = [
       ["ws://localhost",                  "ws://localhost/"],
@@ -162,7 +162,7 @@ describe("WebSocket: the constructor", () => {
     }
   });
 
-  check("sends the query in serialised form", async (context) => {
+  check("sends the query of the URL percent-encoded", async (context) => {
     const socket = new WebSocket(`${await echo(context)}/query?x\0y å`);
     const [{ data }] = await once(socket, "message");
     assert.equal(data, "/query?x%00y%20%C3%A5");
@@ -191,7 +191,7 @@ describe("WebSocket: the opening handshake fails with an error and an unclean cl
 });
 
 describe("WebSocket: members", () => {
-  check("has constants that cannot be changed", async (context) => {
+  check("the class has constants that cannot be changed", async (context) => {
     const socket = await opened(context);
     for (const [name, value] of Object.entries(CONSTANTS)) {
       for (const owner of [WebSocket, WebSocket.prototype]) {
@@ -207,7 +207,7 @@ describe("WebSocket: members", () => {
     }
   });
 
-  check("has its attributes on the prototype, most of them read-only", async (context) => {
+  check("the prototype has the attributes, most of them read-only", async (context) => {
     const socket = await opened(context);
     assert.deepEqual(Object.keys(socket), []);
     const writable = [...HANDLERS, "binaryType"];
@@ -315,7 +315,7 @@ describe("WebSocket: send()", () => {
   );
 
   check(
-    "throws a TypeError without arguments, for a Symbol, and for shared or resizable memory",
+    "send() throws a TypeError without arguments, for a Symbol, and for shared or resizable memory",
     async (context) => {
       const socket = await opened(context);
       assert.throws(() => call(socket, "send"), TypeError);
@@ -330,7 +330,7 @@ describe("WebSocket: send()", () => {
     },
   );
 
-  check("throws an InvalidStateError before the socket is open", async () => {
+  check("send() throws an InvalidStateError before the socket is open", async () => {
     const socket = new WebSocket("ws://127.0.0.1:1");
     for (const data of ["a", "a\udc00x", "a\ud800x"]) {
       assert.throws(() => socket.send(data), { name: "InvalidStateError" });
@@ -339,7 +339,7 @@ describe("WebSocket: send()", () => {
     await once(socket, "close");
   });
 
-  check("sends the content that a buffer has at the call", async (context) => {
+  check("sends the bytes that a buffer has when send() is called", async (context) => {
     const socket = await opened(context);
     const data = new Uint8Array(2000).fill(1);
     socket.send(new Blob(["first"]));
@@ -351,7 +351,7 @@ describe("WebSocket: send()", () => {
     assert.deepEqual(new Uint8Array(received[1] ?? []), new Uint8Array(2000).fill(1));
   });
 
-  check("drops messages sent after close()", async (context) => {
+  check("send() drops messages after close()", async (context) => {
     const socket = await opened(context);
     socket.close();
     assert.equal(call(socket, "send", "late"), undefined);
@@ -361,7 +361,7 @@ describe("WebSocket: send()", () => {
 });
 
 describe("WebSocket: bufferedAmount", () => {
-  check("counts the bytes of messages until they are sent", async (context) => {
+  check("bufferedAmount counts the bytes of messages until they are sent", async (context) => {
     const socket = await opened(context);
     let amount = 0;
     // biome-ignore format: pairs
@@ -375,7 +375,7 @@ describe("WebSocket: bufferedAmount", () => {
     socket.close();
   });
 
-  check("grows with messages sent after close(), and does not shrink", async (context) => {
+  check("bufferedAmount counts messages after close(), and does not shrink", async (context) => {
     const fresh = new WebSocket(await echo(context));
     assert.equal(fresh.bufferedAmount, 0);
     await once(fresh, "open");
@@ -423,7 +423,7 @@ describe("WebSocket: close()", () => {
       assert.equal(socket.readyState, WebSocket.CLOSED);
     });
   }
-  TITLES.add("close() with each code and reason");
+  TITLES.add("close() sends a valid code and reason, and throws for an invalid code or reason");
 
   check(
     "close() before the socket is open emits error and close in a later turn of the event loop",
@@ -526,7 +526,7 @@ describe("WebSocket: no error after a clean close, however TCP ends", () => {
 
 describe("WebSocket: events", () => {
   for (const way of ["listener", "handler"]) {
-    check(`have the socket as target in a ${way}, and do not bubble`, async (context) => {
+    check(`events have the socket as target in a ${way}, and do not bubble`, async (context) => {
       // The first frame is a text message. The second has a reserved opcode, which fails the connection.
       const bytes = Buffer.concat([frame(1, "test"), frame(3, "LOL")]);
       const socket = new WebSocket(await byHand(context, SWITCH, (tcp) => void tcp.write(bytes)));
@@ -546,7 +546,7 @@ describe("WebSocket: events", () => {
     });
   }
 
-  check("have the classes and members of browsers", async (context) => {
+  check("events have the classes and members of browsers", async (context) => {
     const bytes = Buffer.concat([frame(1, "test"), frame(3, "LOL")]);
     const url = await byHand(context, SWITCH, (tcp) => void tcp.write(bytes));
     const socket = new WebSocket(url);
@@ -570,7 +570,7 @@ describe("WebSocket: events", () => {
     assert.deepEqual([close.code, close.wasClean], [1006, false]);
   });
 
-  check("call listeners and the handler in the order in which they were added", async (context) => {
+  check("listeners and handlers are called in the order they were added", async (context) => {
     const socket = new WebSocket(await echo(context));
     const order: string[] = [];
     const log = (text: string) => () => void order.push(text);
@@ -590,7 +590,7 @@ describe("WebSocket: events", () => {
   });
 
   check(
-    "handlers are null at first, and null again for a value that is not an object",
+    "handlers are null at first, and null again if the program sets a value that is not an object",
     async () => {
       const socket = construct("ws://localhost");
       for (const name of HANDLERS) {
@@ -620,7 +620,7 @@ describe("WebSocket: events", () => {
   );
 
   check(
-    "support dispatchEvent(), once, signal and removeEventListener() of EventTarget",
+    "the socket has dispatchEvent(), once, signal and removeEventListener() of EventTarget",
     async () => {
       const socket = construct("ws://localhost");
       const seen: string[] = [];
@@ -672,7 +672,7 @@ describe("WebSocket: events", () => {
 });
 
 describe("CloseEvent", () => {
-  check("is constructed from a type and a dictionary", () => {
+  check("a CloseEvent is constructed from a type and a dictionary", () => {
     const bare = new CloseEvent("foo");
     assert.ok(bare instanceof Event);
     const { type, bubbles, cancelable, wasClean, code, reason } = bare;
@@ -698,7 +698,7 @@ describe("CloseEvent", () => {
 });
 
 describe("permessage-deflate: a window that zlib does not support", () => {
-  check("messages are sent uncompressed, and compressed ones are received", async (context) => {
+  check("messages are sent uncompressed, and compressed messages are read", async (context) => {
     const extension = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=8\r\n";
     const firstBytes: (number | undefined)[] = [];
     const text = "compressible ".repeat(500);
