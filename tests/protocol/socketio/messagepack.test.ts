@@ -160,6 +160,16 @@ describe("MessagePack", () => {
     ["the lowest extension type, -128", "d4 80 00", "MESSAGEPACK"],
     ["the extension type -2, next to that of timestamps", "d6 fe 00 00 00 00", "MESSAGEPACK"],
     ["the extension type 1, next to that of ArrayBuffers", "d4 01 00", "MESSAGEPACK"],
+    [
+      "the extension type 1 with the length of a date",
+      "d7 01 00 00 00 00 00 00 00 00",
+      "MESSAGEPACK",
+    ],
+    [
+      "the extension type 1 with the length of a timestamp",
+      "c7 0c 01 00 00 00 00 00 00 00 00 00 00 00 00",
+      "MESSAGEPACK",
+    ],
     ["a timestamp of an invalid length", "d5 ff 00 00", "MESSAGEPACK"],
     ["a map key that is an array", "81 90 01", "MESSAGEPACK"],
     ["an array that is longer than the input", "dd ff ff ff ff 00", "MESSAGEPACK"],
@@ -196,6 +206,10 @@ describe("MessagePack", () => {
     const unknown = { name: "TypeError", message: "a symbol cannot be encoded" };
     assert.throws(() => encode(Symbol("x")), unknown);
     assert.throws(() => encode([() => {}, Symbol("x")]), unknown);
+  });
+
+  test("encodes a BigInt of 0 as an unsigned integer", () => {
+    assert.equal(Buffer.from(encode(0n)).toString("hex"), "cf0000000000000000");
   });
 
   for (const [kind, wrap, prefix] of [
