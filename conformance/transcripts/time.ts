@@ -8,7 +8,9 @@ import type { Scanner } from "./scanner.ts";
 /** Evaluates a duration to milliseconds. @throws Skip if it depends on intervals that are too long to wait for */
 export type Duration = (play: Play) => number;
 
-/** The heartbeat intervals from the open packet of the session that was opened last. */
+/**
+ * The names of the heartbeat intervals. Their values come from the open packet of the session that was opened last.
+ */
 const INTERVALS = ["pingInterval", "pingTimeout"] as const;
 
 /**

@@ -570,7 +570,7 @@ describe("memory for recovery in the primary", () => {
   });
 });
 
-test("rooms that cannot be sent to another worker are not restored, and events from another worker to these rooms reach no client", async () => {
+test("a room that is a symbol, a function or an object is not restored in another worker, and events from another worker to such a room reach no client", async () => {
   const [one, other] = await two();
   const rooms: Untyped[] = [Symbol("room"), () => {}, {}, 5, null, "text"];
   const errors: Error[] = [];
