@@ -37,9 +37,7 @@ export function parseAddress(
 ): Address {
   const [, scheme, host, path = ""] = PARTS.exec(text) ?? [];
   if (base === undefined && !host && options.host === undefined && options.hostname === undefined) {
-    throw new TypeError(
-      `the URL "${text}" must have a host, because the program does not run in a page`,
-    );
+    throw new TypeError(`the URL "${text}" must have a host outside of a page`);
   }
   // Only the origin of the page is used, because the page's path is not a namespace. The origin of a page from a file
   // is "null", and is replaced by "http://localhost".

@@ -24,7 +24,7 @@ for (const [form, create] of Object.entries({
   test(`${form} without a page throws, because there is no host`, () => {
     assert.throws(create, {
       name: "TypeError",
-      message: /must have a host, because the program does not run in a page$/,
+      message: /must have a host outside of a page$/,
     });
   });
 }
