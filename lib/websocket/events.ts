@@ -113,10 +113,10 @@ export class HandlerSlot<E extends Event> {
    */
   set(handler: Handler<E>): void {
     const isObject = typeof handler === "function" || typeof handler === "object";
-    const had = this.#handler !== null;
     this.#handler = isObject ? handler : null;
     if (this.#handler === null) this.#target.removeEventListener(this.#type, this.#listener);
-    else if (!had) this.#target.addEventListener(this.#type, this.#listener);
+    // A listener that was added before keeps its place: addEventListener() ignores it.
+    else this.#target.addEventListener(this.#type, this.#listener);
   }
 
   readonly #listener = (event: Event): unknown => {

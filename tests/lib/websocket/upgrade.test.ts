@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
+import { Duplex } from "node:stream";
 import { describe, test } from "node:test";
 
 import { type WebSocketConnection, WebSocketServer } from "../../../lib/websocket/server.ts";
+import { refuseUpgrade } from "../../../lib/websocket/upgrade.ts";
 import type { HandshakeRuleName } from "../../../protocol/websocket/handshake.ts";
 import { HANDSHAKE_RULES } from "../../../protocol/websocket/handshake.ts";
 import { describeFrames, frame } from "../../support/frame.ts";
@@ -58,8 +60,11 @@ describe("An invalid upgrade request", () => {
         const [head = "", body] = answer.split("\r\n\r\n");
         if (request.startsWith("HEAD")) assert.match(head, /^HTTP\/1\.1 405 /);
         else assert.deepEqual([Number(head.split(" ")[1]), body], [status, text]);
-        assert.match(head, /\r\nConnection: close\r\n/i);
-        if (rule === "VERSION") assert.match(head, /\r\nSec-WebSocket-Version: 13/);
+        const version = rule === "VERSION" ? ["Sec-WebSocket-Version: 13"] : [];
+        const fields = head.split("\r\n").slice(1);
+        const length = `Content-Length: ${Buffer.byteLength(text)}`;
+        const ours = ["Connection: close", "Content-Type: text/html", length, ...version];
+        assert.deepEqual(fields, ours);
       });
     }
   }
@@ -93,6 +98,21 @@ describe("An invalid upgrade request", () => {
     const client = new TcpClient(port).write(GOOD);
     assert.match(await client.until("\r\n\r\n"), /^HTTP\/1\.1 101 /);
   });
+});
+
+describe("refuseUpgrade()", () => {
+  for (const event of ["finish", "error"] as const) {
+    test(`destroys the socket on "${event}"`, async () => {
+      const socket = new Duplex({
+        read: () => {},
+        write: (_chunk, _encoding, done) => done(event === "error" ? new Error("EPIPE") : null),
+      });
+      const destroyed = new Promise((resolve) => socket.once("close", resolve));
+      refuseUpgrade(socket, 400, "");
+      await destroyed;
+      assert.ok(socket.destroyed);
+    });
+  }
 });
 
 describe("An opening handshake", () => {
