@@ -1,5 +1,6 @@
 /**
- * barewire: a Socket.IO server. This module exports the Server class and its types.
+ * barewire: a Socket.IO server. This module exports the Server class, and the other classes and
+ * types that programs use with a server.
  *
  * ```ts
  * import { Server } from "barewire";
@@ -380,9 +381,9 @@ export class Server<
    * existing listeners of the HTTP server.
    *
    * @param server an HTTP or HTTPS server, or a port to listen on
-   * @param options replace the options of the constructor, unless they are `undefined`. Options
-   * that the namespaces need, such as `parser`, `rateLimit` and `connectionStateRecovery`, can only
-   * be passed to the constructor
+   * @param options replace the options of the constructor, unless they are `undefined`. Some
+   * options, such as `parser`, `rateLimit` and `connectionStateRecovery`, can only be passed to the
+   * constructor
    * @throws ArgumentTypeError or ArgumentRangeError if `server` is neither a server nor a port, for
    * an invalid or unknown option, and for an option that only the constructor accepts
    *
@@ -621,8 +622,9 @@ export class Server<
   /**
    * Sets the error handler for namespaces that have no onError() handler of their own. The error
    * handler is called when an event handler, a connection handler or middleware throws or rejects.
-   * If the failed handler was handling an event, the server acknowledges the event with the error
-   * handler's return value. Without an error handler, errors become uncaught exceptions.
+   * Its return value takes the place of the failed handler's return value. So it acknowledges the
+   * event only if that return value would have. Without an error handler, errors become uncaught
+   * exceptions.
    *
    * @param handler receives the error and a description of the call
    * @throws ArgumentTypeError if `handler` is not a function
@@ -679,7 +681,8 @@ export class Server<
    * described in docs/cluster.md. Each process runs the program. The primary process has no
    * clients. In the primary process, the promise resolves when all workers are ready.
    *
-   * @param options the port, the host and what is printed
+   * @param options the number of workers, the host, the port, the time limit for stopping, and the
+   * function that receives the log
    * @throws WorkerFailedError (rejects) if a worker exits before it is ready. The `code` says why
    * the worker could not listen
    *
@@ -695,7 +698,8 @@ export class Server<
    * packets were sent, and ends the process. Uses the HTTP server that the server is attached to,
    * or creates one.
    *
-   * @param options the port, the host and what is printed
+   * @param options the host, the port, the time limit for stopping, and the function that receives
+   * the log
    *
    * @example
    * ```ts

@@ -70,7 +70,7 @@ export class CookieJar {
     const name = pair.slice(0, equals).trim();
     const value = pair.slice(equals + 1).trim();
     // A control character could end the Cookie field of a request and start another field. Node's HTTP parser also
-    // rejects responses with control characters in a field.
+    // rejects responses with most control characters in a field.
     if (equals === -1 || name === "" || /\p{Cc}/u.test(field)) return undefined;
     let path = defaultPath(url.pathname);
     let domain = "";

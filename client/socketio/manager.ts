@@ -474,7 +474,8 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   // The methods below implement the reconnection.
 
   /**
-   * Starts the delay before the next attempt, unless a listener of "close" or "error" has opened or closed the manager.
+   * Starts the delay before the next attempt, unless a listener or the callback of open() has opened or closed the
+   * manager. Stops if no attempt is left, or if the reconnection is disabled.
    */
   private scheduleAttempt(): void {
     const { reconnection, reconnectionAttempts } = this.settings;

@@ -24,7 +24,7 @@
 //                 After the listeners, the manager waits or stops.
 //   waiting       A timer runs until the next attempt. A socket that connects in this state waits for the timer.
 //   reopening     A connection is being opened as part of a reconnection. If the attempt succeeds, the manager emits
-//                 "reconnect". If the attempt fails, the manager emits "reconnect_error" and tries again.
+//                 "reconnect". If the attempt fails, the manager emits "reconnect_error", and waits again or stops.
 //
 // A reconnection lasts from `disconnected` to `open`, while `waiting` and `reopening` alternate. In the state
 // `disconnected`, the number of attempts is set to 0.

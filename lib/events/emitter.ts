@@ -1,5 +1,5 @@
-// The typed emitter of the server's and the client's public classes. Only programs register listeners. The layers of
-// barewire call each other's methods instead of emitting events.
+// The typed emitter of the server's and the client's public classes. With few exceptions, only programs register
+// listeners. The layers of barewire call each other's methods instead of emitting events.
 
 import { checkFunction } from "./errors.ts";
 

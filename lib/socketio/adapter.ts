@@ -528,7 +528,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   }
 
   /**
-   * Adds all sockets that match `options` to rooms. An adapter for several servers returns a
+   * Adds all sockets that match `options` to rooms. An adapter for several servers may return a
    * promise. Await the promise to be sure that the other servers have added their sockets.
    *
    * @param options which sockets to add
@@ -539,8 +539,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   }
 
   /**
-   * Removes all sockets that match `options` from rooms. An adapter for several servers returns a
-   * promise. Await the promise to be sure that the other servers have removed their sockets.
+   * Removes all sockets that match `options` from rooms. An adapter for several servers may return
+   * a promise. Await the promise to be sure that the other servers have removed their sockets.
    *
    * @param options which sockets to remove
    * @param rooms the names of the rooms

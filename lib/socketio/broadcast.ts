@@ -173,7 +173,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
    *
    * @param event the name of the event
    * @param args the arguments of the event. If the last argument is a function, it receives the
-   * acknowledgement
+   * acknowledgements
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves
@@ -576,7 +576,7 @@ export abstract class GroupBroadcaster<
    *
    * @param event the name of the event
    * @param args the arguments of the event. If the last argument is a function, it receives the
-   * acknowledgement
+   * acknowledgements
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves

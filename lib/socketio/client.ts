@@ -35,8 +35,8 @@ export interface Client {
   /**
    * The time at which the rate limit bucket of the client's next socket is full, as a value of
    * performance.now(). The bucket of a new socket is never fuller than the buckets of the client's
-   * earlier sockets. So a client cannot send more events by leaving and rejoining a namespace. See
-   * `rateLimit`.
+   * disconnected sockets. So a client cannot send more events by leaving and rejoining a namespace.
+   * See `rateLimit`.
    *
    * @internal
    */

@@ -82,7 +82,7 @@ export interface NamespaceFinder {
 export interface ClientLimits {
   /** Largest number of namespaces that exist at the same time because of the client. */
   readonly maxCreatedNamespaces: number;
-  /** Largest total size of the `auth` values in all namespaces, in bytes. */
+  /** Largest total size of the packets that contain `auth`, for all namespaces, in bytes. */
   readonly maxAuthSize: number;
   /** How long the client may take to send the next attachment, in milliseconds. */
   readonly attachmentTimeout: number;
@@ -131,7 +131,7 @@ export class Dispatcher implements SessionSink, Client {
   // Number of session lookups in progress.
   #returns = 0;
   #allowance: Allowance | undefined;
-  // Size of the `auth` values in bytes: in total, and by namespace.
+  // Size of the packets that contain `auth`, in bytes: in total, and by namespace.
   #authSize = 0;
   #authSizes: Map<string, number> | undefined;
   #sessions: Map<string, Untyped> | undefined;

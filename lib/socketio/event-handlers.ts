@@ -60,8 +60,8 @@ export interface HandlerCall<S> {
  * the value of the promise that it returns, acknowledges the event as if the failed handler had
  * returned this value.
  *
- * @param error what the listener threw
- * @param call which listener threw, and for which socket
+ * @param error what the handler threw or rejected with
+ * @param call the socket, the event and the arguments with which the handler was called
  */
 export type ErrorHandler<S> = (error: unknown, call: HandlerCall<S>) => unknown;
 

@@ -361,11 +361,12 @@ export class Namespace<
 
   /**
    * Sets the error handler of this namespace. The error handler receives the errors that event
-   * handlers, connection handlers and middleware throw or reject with. The return value of the
-   * error handler acknowledges the event. Default: the error handler of the server. If the server
-   * has no error handler either, errors become uncaught exceptions.
+   * handlers, connection handlers and middleware throw or reject with. Its return value takes the
+   * place of the failed handler's return value. So it acknowledges the event only if that return
+   * value would have. Default: the error handler of the server. If the server has no error handler
+   * either, errors become uncaught exceptions.
    *
-   * @param handler receives what a listener threw
+   * @param handler receives the error and a description of the call
    * @throws ArgumentTypeError if `handler` is not a function
    *
    * @example

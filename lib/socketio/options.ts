@@ -146,7 +146,7 @@ const DEFAULT_ATTACHMENT_TIMEOUT = 30_000;
 export const DEFAULT_MAX_ROOMS = 10_000;
 const DEFAULT_MAX_ATTACHMENTS = 10;
 
-/** The options that the constructor uses for the namespaces. attach() cannot change them. */
+/** The options that only the constructor accepts. attach() cannot change them. */
 const OPTIONS_OF_THE_CONSTRUCTOR = [
   "parser",
   "connectionStateRecovery",

@@ -30,8 +30,8 @@ import type { Socket } from "./socket.ts";
  *
  * @param name the requested name
  * @param auth the `auth` that the client sent
- * @param next `next(null, true)` accepts the client. `next(error)` and `next(null, false)` refuse
- * the client
+ * @param next `next(null, true)` allows the namespace. `next(error)` and `next(null, false)` refuse
+ * the client, unless another pattern or function allows the namespace
  */
 export type NamespaceMatcher = (
   name: string,
@@ -131,7 +131,7 @@ export class ParentNamespace<
   /**
    * Sets the error handler of every namespace that is created later, as Namespace.onError() does.
    *
-   * @param handler receives what a listener threw
+   * @param handler receives the error and a description of the call
    * @throws ArgumentTypeError if `handler` is not a function
    */
   onError(

@@ -120,8 +120,8 @@ export class TokenBucket {
    */
   take(limit: RateLimit, now: number): number {
     const isFull = this.fullAt <= now;
-    // The limit may have changed since the last call of take(). The bucket may then be emptier than
-    // the new limit allows.
+    // `fullAt` may be the result of another limit: this limit may be new, or the client may have
+    // used a bucket in another namespace. The bucket may then be emptier than this limit allows.
     this.fullAt = isFull ? now : Math.min(this.fullAt, now + limit.capacity);
     const fullAt = this.fullAt + limit.interval;
     const excess = fullAt - now - limit.capacity;

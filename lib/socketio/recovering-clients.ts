@@ -2,7 +2,7 @@
 // middleware may delay the join for a long time. Packets that are sent in the meantime are stored
 // for these clients ("noted").
 //
-//   restoreSession()    returns the session and the missed packets. From now on, packets are noted
+//   restoreSession()    starts to note packets. Returns the session and the missed packets
 //   endRecovery()       returns the missed packets, including the noted packets
 //   the socket joins its rooms, and receives all further packets directly
 

@@ -29,7 +29,7 @@ export type RuleName = keyof typeof TABLE;
 /** The rules that a peer can break, by name. */
 export const RULES: Readonly<Record<RuleName, Rule>> = TABLE;
 
-/** Thrown by the codecs if the peer has broken a rule. The transport that decodes the packets catches the error. */
+/** Thrown by the codecs if the peer has broken a rule. The server's transports and the client's engine catch the error. */
 export class ProtocolError extends Error {
   /** The name of the class. */
   override readonly name = "ProtocolError";

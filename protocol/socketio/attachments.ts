@@ -87,7 +87,7 @@ function replaceInArray(
 }
 
 function replaceInFields(object: Fields, attachments: Bytes[], depth: number): Fields {
-  // An object with another prototype is replaced by a copy of its own properties. Inherited properties must not be
+  // If the object has another prototype, a copy of its own properties is searched. Inherited properties must not be
   // read, because they may be getters.
   const fields = Object.getPrototypeOf(object) === Object.prototype ? object : { ...object };
   let copy: Fields | undefined;

@@ -1,10 +1,10 @@
 // Encodes and decodes MessagePack. https://github.com/msgpack/msgpack/blob/master/spec.md
 //
 // Like JSON.stringify() and other parsers for Socket.IO, the encoder calls toJSON(), and omits properties whose value
-// is undefined or a function. An undefined item of an array is encoded as null. Unlike JSON.stringify(), the encoder
-// encodes bytes as bytes and a Date as a Date. The encoder writes a Date with the extension type of other parsers for
-// Socket.IO, because these parsers cannot decode the timestamp of the specification. The decoder accepts both extension
-// types.
+// is undefined or a function. In an array, undefined and functions are encoded as null. Unlike JSON.stringify(), the
+// encoder encodes bytes as bytes and a Date as a Date. The encoder writes a Date with the extension type of other
+// parsers for Socket.IO, because these parsers cannot decode the timestamp of the specification. The decoder accepts
+// both extension types.
 
 import {
   allocateUnfilled,
@@ -46,7 +46,7 @@ const WORD_BYTES = new Uint8Array(WORD.buffer);
  * Encodes a value.
  *
  * @throws RangeError if the value is nested too deeply, contains itself, or contains a BigInt of more than 64 bits
- * @throws TypeError if the value contains a symbol, or a function that is not a property's value
+ * @throws TypeError if the value contains a symbol, or if the value itself or the result of a toJSON() is a function
  */
 export function encode(value: unknown): Bytes {
   const writer = new Writer();
