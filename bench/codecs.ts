@@ -122,8 +122,8 @@ function worksOf({ what, data, limit }: Event): Work[] {
 }
 
 /**
- * How long one measurement of a codec takes, in nanoseconds. The measurements are short and alternate, so that other
- * work of the machine affects all three codecs equally.
+ * How long one measurement of the slowest codec takes, in nanoseconds. The measurements are short and alternate, so that
+ * other work of the machine affects all three codecs equally.
  */
 const SLICE = 4_000_000;
 

@@ -84,7 +84,7 @@ export async function round(
   }
 }
 
-/** Throws if a diagnostics channel or the logger of the server has reported nothing. */
+/** Throws if the server has reported nothing to the channel of connections, the channel of messages, or the logger. */
 async function mustReport(server: Child): Promise<void> {
   const reports = await server.call("reports");
   for (const name of ["connection", "message", "logger"]) {

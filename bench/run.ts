@@ -89,7 +89,8 @@ function writeTables(text: string): void {
     const [before, after] = readFileSync(file, "utf8").split(
       /(?<=<!-- table -->\n).*(?=<!-- \/table -->)/s,
     );
-    if (after === undefined) throw new Error(`${name} has no line <!-- table -->`);
+    if (after === undefined)
+      throw new Error(`${name} has no lines <!-- table --> and <!-- /table -->`);
     writeFileSync(file, `${before}${text}\n${after}`);
   }
 }

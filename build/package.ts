@@ -39,8 +39,8 @@ function filesIn(folder: string, ending: string): string[] {
 
 /**
  * Writes each compiled module as CommonJS into dist/cjs/, with its declarations. Node itself never
- * loads these files, because the condition "module-sync" in package.json directs require() to the
- * ES modules. Otherwise a process could have two copies of each class.
+ * loads these files, because the condition "module-sync" in package.json directs require() to dist/,
+ * and so to the ES modules. Otherwise a process could have two copies of each class.
  */
 async function convertToCommonJs(folder: string): Promise<void> {
   const isLibrary = (name: string): boolean => !name.startsWith("conformance");

@@ -1,8 +1,8 @@
 // Limits how many clients may connect: at the same time, from one address, and per second.
 //
 // Each client that counts towards the limits has a Place. The server creates the Place of a new client before it calls
-// the user's functions, such as `allowRequest`. The client keeps the Place until its session or connection ends, or
-// until the client is refused. A handshake can fail for two reasons at once, for example if the client disconnects and
+// `allowRequest` or `verify`. The client keeps the Place until its session or connection ends, or until the client is
+// refused. A handshake can fail for two reasons at once, for example if the client disconnects and
 // a function of the user throws. Therefore release() of a Place can be called several times. Only the first call has an
 // effect.
 

@@ -11,7 +11,7 @@ import { type TrustedProxies, trustOf } from "./trusted-proxies.ts";
  * Decides whether a page of `origin` may connect. Only the return value `true`, or a promise of `true`, allows the
  * page.
  *
- * @param origin the value of the Origin header field
+ * @param origin the value of the Origin header field or, for JSONP, the origin in Referer ("null" if it is unknown)
  * @param request the HTTP request of the page
  */
 export type OriginFunction = (

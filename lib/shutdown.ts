@@ -47,8 +47,8 @@ export async function shutDown(server: ClosingServer, timeout: number): Promise<
       resolve(undefined);
       return;
     }
-    // A client may send its request slowly, or never answer the close frame. A request may wait for a promise that a
-    // function of the user returned. So all remaining connections are destroyed at the deadline.
+    // A client may send its request slowly, or never answer the close frame. A request may wait for the decision of a
+    // function of the user. So all remaining connections are destroyed at the deadline.
     const cutOff = setTimeout(
       () => {
         engine?.cutOff();

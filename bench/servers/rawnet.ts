@@ -1,5 +1,5 @@
 // Shows the lowest cost that a server on node:net can reach. This server answers the handshakes, and then sends the same
-// bytes as the other servers, but does not parse what it receives.
+// bytes as the other servers, but parses almost nothing of what it receives.
 
 import { createServer, type Socket } from "node:net";
 

@@ -59,7 +59,7 @@ export interface ClusterOptions {
   /**
    * Called with each error of an adapter, in addition to its "error" event. Default: none.
    *
-   * @param error why the operation failed
+   * @param error the error
    */
   readonly onError?: (error: Error) => void;
 }
@@ -651,8 +651,7 @@ export abstract class ClusterAdapter extends Adapter {
 const NOBODY: Expected = { nodes: [], unknown: 0 };
 
 /**
- * Makes a request wait for the expected processes. Until these processes are known, only the timeout can end the
- * request.
+ * Makes a request wait for the expected processes. Until these processes are known, answers do not complete the request.
  */
 function expectAll(pending: PendingRequest, expected: Expected | Promise<Expected>): void {
   if (expected instanceof Promise) {

@@ -93,7 +93,7 @@ export interface PythonAdapterOptions {
   /**
    * Called with each error that cannot be thrown. Default: emits a process warning.
    *
-   * @param error why the operation failed
+   * @param error the error
    */
   readonly onError?: (error: Error) => void;
 }

@@ -58,7 +58,7 @@ export class RedisHub {
     this.ready = new Promise((resolve, reject) => {
       this.onFirst = (error) => (error === undefined ? resolve() : reject(error));
     });
-    // The user need not handle a rejection of this promise, because `onError` receives the same error.
+    // Waiting for this promise is optional, so a rejection that the user does not handle must not end the process.
     this.ready.catch(() => {});
     this.current = this.open();
     const { requestTimeout = DEFAULT_REQUEST_TIMEOUT } = options;

@@ -47,7 +47,7 @@ export interface LinkStats {
   readonly dropped: number;
   /** The number of bytes that wait for Redis. */
   readonly pendingBytes: number;
-  /** The number of channels that this process is subscribed to. */
+  /** The number of channels that this process subscribes to. */
   readonly channels: number;
 }
 
@@ -152,12 +152,12 @@ export class RedisLink {
     if (this.subscriber.ready) this.subscriber.unsubscribePattern(pattern).catch(() => {});
   }
 
-  /** Called when no message has arrived from Redis although the connections exist. */
+  /** Called when no message of this process has come back from Redis although the connections exist. */
   onSilence(milliseconds: number): void {
-    this.reportAway(`no message has arrived from Redis for ${milliseconds} ms`, undefined);
+    this.reportAway(`no heartbeat has come back for ${milliseconds} ms`, undefined);
   }
 
-  /** Called when a message has arrived from Redis again. */
+  /** Called when a message of this process has come back from Redis. */
   onSound(): void {
     if (this.ready) this.away = false;
   }

@@ -426,8 +426,9 @@ export class RedisAdapter extends RedisHubAdapter {
   }
 
   /**
-   * Looks for processes with other adapters. If there are any, subscribes to all rooms: such processes publish on a
-   * room's channel as soon as a socket has joined the room, even if the socket's process has not subscribed yet.
+   * Looks for processes with other adapters. If there are any, subscribes to all rooms in the mode "auto": such processes
+   * publish on a room's channel as soon as a socket has joined the room, even if the socket's process has not subscribed
+   * yet.
    */
   private async findOthers(): Promise<void> {
     const { requests, membership } = this.channels;
@@ -443,8 +444,8 @@ export class RedisAdapter extends RedisHubAdapter {
     this.subscribing = this.link
       .subscribePattern(`${broadcasts}*`, this.onPatternMessage)
       .then(undefined, () => {
-        // Redis is unreachable. The next heartbeat tries again. If Redis becomes reachable earlier, onReady() tries
-        // again.
+        // Redis is unreachable. The next heartbeat tries again. In the mode "namespace", onReady() tries again earlier if
+        // Redis becomes reachable before that.
         this.all = false;
       });
     await this.subscribing;

@@ -99,7 +99,7 @@ export class StreamOrder {
     this.hasGivenUp = false;
   }
 
-  /** Runs all waiting actions. After this call, no other method may be called. */
+  /** Runs all waiting actions. After this call, no action may be added. */
   close(): void {
     clearTimeout(this.timer);
     this.runBefore(Number.POSITIVE_INFINITY);

@@ -107,7 +107,7 @@ export class Subscriptions<Listener> {
   private change(channel: string): void {
     const first = this.changed.size === 0;
     this.changed.add(channel);
-    // All changes in one turn of the event loop are sent together.
+    // All changes that the running callback makes are sent together.
     if (first) process.nextTick(() => this.flush());
   }
 

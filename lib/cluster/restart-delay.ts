@@ -1,6 +1,6 @@
 // Computes how long the primary waits before it forks a worker to replace one that has ended. A worker that has listened for
 // at least SOON milliseconds is replaced at once. If workers keep ending soon after they have started, each delay is twice
-// as long as the delay before.
+// as long as the delay before, from FIRST_DELAY up to LONGEST_DELAY.
 
 /** A worker that ends within this many milliseconds after it has started to listen counts as failed. */
 export const SOON = 5_000;

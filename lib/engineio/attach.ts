@@ -127,8 +127,8 @@ export function attach(
   server.on("session", onSession);
 
   /**
-   * Returns who receives the request object: only the engine, or also the program. The program receives the object if the
-   * server has other listeners, or if the program has forwarded the request from another server.
+   * Returns who may receive the request object: only the engine, or also the program. The program may receive the object if
+   * the server has other listeners, or if onSpeak() cannot rule out that another server has forwarded the request.
    */
   const recipientOf = (request: IncomingMessage, event: "request" | "upgrade"): Recipient =>
     onSpeak(request.socket) && server.listenerCount(event) === 1 ? "engine" : "program";

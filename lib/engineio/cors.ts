@@ -22,7 +22,8 @@ export type CorsOrigin = boolean | string | RegExp | readonly (string | RegExp)[
 /**
  * Decides whether to allow an origin. Calls `callback` with the allowed origins.
  *
- * @param origin the value of the Origin header field. `undefined` if the request has none
+ * @param origin the value of the Origin header field. `undefined` if the request has none. For JSONP, the origin in Referer:
+ * "null" if it is unknown, `undefined` if the browser reports that the page is of this server
  * @param callback receives an error, or the allowed origins
  */
 export type CorsOriginFunction = (

@@ -10,7 +10,7 @@ import { Deadlines } from "../deadlines.ts";
 export interface Heartbeating {
   /** Called when a ping is due. */
   onPingDue(): void;
-  /** Called when the client has not answered a ping in time. */
+  /** Called when the client has not answered a ping in time or, in revision 3, has sent no packet for too long. */
   onPingTimeout(): void;
 }
 

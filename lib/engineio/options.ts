@@ -43,7 +43,7 @@ import { BACKPRESSURE_POLICIES, type BackpressurePolicy } from "./waiting-messag
  * Decides whether a client may connect. Calls `callback` with a message and the decision. A refused client receives the message.
  *
  * @param request the HTTP request of the client
- * @param callback receives an error message, or whether the client may connect
+ * @param callback receives the message, and whether the client may connect
  *
  * @example
  * const io = new Server(3000, {

@@ -108,8 +108,8 @@ export class OriginGate {
   }
 
   /**
-   * Sets the CORS headers of a response that belongs to no session. Answers a preflight request, and calls `next` for every
-   * other request.
+   * Sets the CORS headers of a response that belongs to no session, and answers a preflight request. Calls `next` for every
+   * other request, and for every request if CORS is disabled.
    */
   setHeaders(request: IncomingMessage, response: ServerResponse, next: () => void): void {
     this.#resolve(request, request.headers.origin, (_error, cors) => {

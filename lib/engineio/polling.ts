@@ -67,7 +67,7 @@ const BYTES_HEADERS = { ...TEXT_HEADERS, "Content-Type": OCTET_STREAM } as const
 
 /**
  * The largest number of packets of a POST request that are delivered in one iteration of the event loop. Other clients are served
- * before the next iteration.
+ * before the next packets are delivered.
  */
 const PACKETS_PER_TURN = 500;
 

@@ -305,7 +305,10 @@ export class Session
     else if (this.isOpen()) this.wait(message, volatile);
   }
 
-  /** Ends the session after all queued packets were sent. A polling client receives the close packet in the next response. */
+  /**
+   * Ends the session after all queued packets were sent. A polling client receives the close packet in the response to its
+   * waiting or its next GET request.
+   */
   close(): void {
     if (!this.isOpen()) return;
     this.advance("close");

@@ -20,14 +20,15 @@ interface AnyTransport {
   /** Sends packets. Must only be called while `writable` is `true`. @internal */
   send(message: Outgoing): void;
   /**
-   * Closes the session: waits until a packet can be sent, sends a packet that informs the client, ends the transport, and calls
-   * onLost() with "forced close".
+   * Closes the session: informs the client as soon as the client can receive it, ends the transport, and calls onLost() with
+   * "forced close". The polling transport waits for a GET request, at most for a limited time.
    *
    * @internal
    */
   close(): void;
   /**
-   * Ends the transport at once. Informs the client about the end only if a packet can be sent now. Does not call onLost().
+   * Ends the transport at once. Informs the client about the end only if the client can receive it now. Does not call
+   * onLost().
    *
    * @internal
    */

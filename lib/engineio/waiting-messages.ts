@@ -27,7 +27,7 @@ export const BACKPRESSURE_POLICIES: readonly BackpressurePolicy[] = [
 
 interface Entry {
   readonly message: Outgoing;
-  /** The position of the entry in the queue, whose entries are stored in two rows. */
+  /** The number of the entry. The entries of both rows are numbered together, in the order in which they were added. */
   readonly place: number;
   next: Entry | undefined;
 }

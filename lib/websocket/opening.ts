@@ -38,7 +38,7 @@ export interface OpeningOptions {
   readonly request: RequestOptions;
 }
 
-/** Receives the result of an opening handshake. Exactly one of the two methods is called, and only once. */
+/** Receives the result of an opening handshake. Exactly one of the two methods is called once, unless abort() is called. */
 export interface OpeningSink {
   /**
    * The handshake has succeeded.

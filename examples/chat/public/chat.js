@@ -1,5 +1,5 @@
-// The script of the chat page. It shows all messages in the log, and repeats each message of the user until the server
-// has acknowledged it.
+// The script of the chat page. It shows the latest messages in the log, and repeats each message of the user until the
+// server has acknowledged it.
 
 import { io } from "/socket.io/socket.io.esm.min.js";
 
