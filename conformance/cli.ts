@@ -108,8 +108,8 @@ async function conform(
 type Run = Pick<Report, "target" | "notes" | "results" | "gone">;
 
 /**
- * Time limit of a run with --protocol-only, in milliseconds. Together with the checks of preflight.ts and the cases
- * that are still running, the command takes less than 20 s.
+ * Time limit of a run with --protocol-only, in milliseconds. Together with the requests of probe.ts and the cases that
+ * are still running, the command takes less than 20 s.
  */
 const BUDGET = 11_000;
 
@@ -195,7 +195,7 @@ async function testClient(options: ConformOptions, terminal: Terminal): Promise<
   const where = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
   if (!quiet)
     terminal.stderr.write(
-      `The kit waits for a client on ${where}. The client connects once for each case.\n`,
+      `The kit waits for a client on ${where}. The client must connect at least once for each case.\n`,
     );
   const progress = new Progress(terminal.stderr, cases.length, !quiet);
   const had = new Set<string>();

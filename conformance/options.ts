@@ -77,7 +77,10 @@ export const OPTIONS = {
   },
   list: { type: "boolean", help: "print the selected cases, and run none" },
   quiet: { type: "boolean", short: "q", help: "print only errors" },
-  client: { type: "boolean", help: "test a client, which connects to the kit once for each case" },
+  client: {
+    type: "boolean",
+    help: "test a client, which connects to the kit at least once for each case",
+  },
   host: {
     type: "string",
     value: "address",

@@ -17,7 +17,8 @@ const LIMIT = 1000;
 const TIMES = 40;
 const LONGEST = 10_000;
 
-// A server lacks a behaviour only if it sends nothing. The cases report wrong answers and closed connections.
+// In most checks, a behaviour is missing only if the expected packet does not arrive in time. The cases report wrong
+// contents and closed connections.
 interface Check {
   /** The layers whose cases need the behaviour. */
   readonly layers: readonly Layer[];

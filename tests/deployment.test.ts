@@ -318,7 +318,9 @@ describe("the minimal server bundled into a single file", () => {
 
   test("serves all transports as a single executable", async (context) => {
     if (process.platform !== "linux")
-      return context.skip("macOS and Windows require a signature, which this test does not create");
+      return context.skip(
+        "Node's instructions for macOS and Windows include signing, which this test does not do",
+      );
     const fuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
     if (!readFileSync(process.execPath).includes(fuse)) {
       return context.skip(

@@ -19,7 +19,7 @@ const KEPT = 256;
 /** The number of entries that are kept: the first 200 and the last 200, because most cases fail at the end. */
 const FIRST = 200;
 const LAST = 200;
-/** The largest number of characters of one text. Most texts come from the server, and may be too long for a report. */
+/** The largest number of characters of one text. Many texts come from the server, and may be too long for a report. */
 const CHARACTERS = 2000;
 
 const NOTHING = new Uint8Array(0);

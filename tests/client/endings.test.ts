@@ -168,7 +168,7 @@ function emitAll(client: Client): void {
   for (let n = 0; n < COUNT; n++) client.emit("n", n);
 }
 
-/** How to reach each state. `enter` brings the client into the state, emits the events, and then calls `act`. */
+/** How to reach each state. `enter` emits the events, and calls `act` when the client is in the state. */
 const STATES: Readonly<
   Record<
     State,

@@ -149,7 +149,7 @@ export const EXPLANATIONS: Readonly<Record<string, Readonly<Record<string, strin
       "Choice: a refusal contains a sentence instead of the codes of the reference implementation.",
     "engineio4.refusal.method-post": "Bug: the request causes an exception and the status 500.",
     "engineio4.refusal.*":
-      "Bug: the server does not check transport and EIO. They may be missing, or differ from the request or its session.",
+      "Bug: the server accepts a request without transport. It does not compare the transport with the kind of the request, or transport and EIO with those of the session.",
     "engineio4.polling.post-ok": 'Bug: the server answers "OK". The document requires "ok".',
     "engineio4.polling.body-in-pieces":
       "Bug: the server treats the first part of a body as the whole body.",

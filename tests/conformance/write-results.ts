@@ -1,4 +1,4 @@
-// Runs the conformance kit against all peers (other servers), and writes docs/conformance-results.md.
+// Runs the conformance kit against all peers (barewire and other servers), and writes docs/conformance-results.md.
 //
 //   tsx tests/conformance/write-results.ts [peer …]
 //

@@ -3,7 +3,8 @@
     flask_peer.py serve <url of Redis> <channel>    a server, which first prints its port and features
     flask_peer.py write <url of Redis> <channel>    a process without clients, which reads commands
 
-The commands are lines of JSON. The server runs the commands that a client sends with the event "do".
+The server runs the commands that a client sends with the event "do". The process without clients reads each
+command as a line of JSON.
 """
 import base64
 import inspect

@@ -5,8 +5,8 @@ redis.
     python_host.py <url of Redis> <channel>
 
 The clients of the host exist only in a table. The host reads commands, and prints the events that its
-clients receive. Both are lines of JSON, in which bytes are {"base64": …}. A client acknowledges each event
-with "acked" and the first argument.
+clients receive. Both are lines of JSON, in which bytes are {"base64": …}. If an event requests an
+acknowledgement, the client acknowledges it with "acked" and the first argument.
 """
 import base64
 import json
