@@ -171,7 +171,7 @@ class KeptPacket<Packet extends StoredPacket> extends Kept {
   }
 }
 
-/** The packets of one key, in order. */
+/** The stored packets of one key, which is a room in most cases (see Key), from the oldest to the newest. */
 interface Log<Packet extends StoredPacket> {
   readonly packets: Set<KeptPacket<Packet>>;
   /** Total size that the packets would have in the send queue of a client, in bytes. */

@@ -94,7 +94,7 @@ describe("the text report", () => {
     assert.match(text, /← text frame, fin\n +(?:81 ){32}… \(70000 bytes\)$/m);
   });
 
-  test("truncates long conversations and many failures", () => {
+  test("cuts off long conversations, and shows only the first of many failures in full", () => {
     const [utterance] = RESULTS[0]?.conversation ?? [];
     assert.ok(utterance !== undefined);
     const conversation = Array.from({ length: 400 }, () => utterance);

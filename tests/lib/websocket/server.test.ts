@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, STATUS_CODES } from "node:http";
 import { Duplex } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
 
@@ -37,6 +37,18 @@ async function pair(
   return { server, client, ours };
 }
 
+/** Returns the whole response to a refused upgrade without a message. */
+function refusal(status: number): string {
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    "Connection: close",
+    "Content-Type: text/html",
+    "Content-Length: 0",
+    "",
+    "",
+  ].join("\r\n");
+}
+
 describe("WebSocketServer", () => {
   test("throws unless exactly one of server, port and noServer is set", () => {
     const server = createServer();
@@ -59,7 +71,10 @@ describe("WebSocketServer", () => {
 
     const answer = await ask(address.port, "/");
     assert.equal(answer.status, 426);
-    assert.equal(answer.headers.upgrade, "websocket");
+    assert.deepEqual(
+      [answer.headers.upgrade, answer.headers.connection, answer.body],
+      ["websocket", "close", "Upgrade Required"],
+    );
 
     const log: string[] = [];
     server.on("close", () => log.push("close"));
@@ -101,6 +116,24 @@ describe("WebSocketServer", () => {
     await Promise.all([connection(server), client.opened()]);
   });
 
+  test("with path and noServer: handleUpgrade() answers 404 for other paths", async (context) => {
+    const server = new WebSocketServer({ noServer: true, path: "/ours" });
+    const http = createServer().on("upgrade", (request, socket, head) =>
+      server.handleUpgrade(request, socket, head),
+    );
+    const port = await listen(http);
+    context.after(() => http.close());
+    const other = new TcpClient(port).write(upgradeRequest("/other"));
+    assert.equal((await other.closed).toString(), refusal(404));
+  });
+
+  test("does not negotiate permessage-deflate by default", async (context) => {
+    const { port } = await serveWebSocket(context);
+    const offer = { "Sec-WebSocket-Extensions": "permessage-deflate" };
+    const answer = await new TcpClient(port).write(upgradeRequest("/", offer)).until("\r\n\r\n");
+    assert.doesNotMatch(answer, /Extensions/i);
+  });
+
   test("with noServer: handleUpgrade() accepts upgrades, and answers 503 after close()", async (context) => {
     const server = new WebSocketServer({ noServer: true });
     assert.equal(server.address(), null);
@@ -116,7 +149,7 @@ describe("WebSocketServer", () => {
     assert.equal(await client.closed, 1001);
     // The closed server rejects later clients.
     const late = new TcpClient(port).write(upgradeRequest("/"));
-    assert.match((await late.closed).toString(), /^HTTP\/1\.1 503 Service Unavailable\r\n/);
+    assert.equal((await late.closed).toString(), refusal(503));
   });
 
   describe("RFC 6455 §10.2 calls verify() before the 101 response", () => {
@@ -183,7 +216,7 @@ describe("WebSocketServer", () => {
         const client = new TcpClient(port).write(
           upgradeRequest("/", { "Sec-WebSocket-Protocol": "chat" }),
         );
-        assert.match((await client.closed).toString(), /^HTTP\/1\.1 500 /);
+        assert.equal((await client.closed).toString(), refusal(500));
         const [error, request] = await failed;
         assert.equal(error, mistake);
         assert.equal(request.url, "/");
@@ -208,7 +241,7 @@ describe("WebSocketServer", () => {
       decide[0]?.(true);
       upgrades.push(server.close());
       decide[1]?.(true);
-      assert.match((await other.closed).toString(), /^HTTP\/1\.1 503 /);
+      assert.equal((await other.closed).toString(), refusal(503));
       await Promise.all(upgrades);
     });
   });
