@@ -363,19 +363,29 @@ describe("createWebSocketStream", () => {
     const accepted = connection(server);
     const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
     const ours = await accepted;
-    for (const options of [
-      { objectMode: true },
-      { writableObjectMode: true },
-      { allowHalfOpen: true },
-      { highWatermark: 1 },
-      { encoding: 8 },
-    ]) {
+    for (const options of [{ highWatermark: 1 }, { encoding: 8 }]) {
       assert.throws(() => createWebSocketStream(ours, Object(options)), {
         code: "ERR_INVALID_ARG_TYPE",
       });
     }
+    const bytesOnly =
+      'only strings and bytes can be written; to read messages as objects, use "readableObjectMode"';
+    for (const [name, supported, why] of [
+      ["objectMode", false, bytesOnly],
+      ["writableObjectMode", false, bytesOnly],
+      ["allowHalfOpen", false, "a WebSocket closes both directions at once"],
+      ["autoDestroy", true, "the stream is destroyed when it has ended"],
+      ["emitClose", true, '"close" is always emitted'],
+    ] as const) {
+      assert.throws(() => createWebSocketStream(ours, Object({ [name]: !supported })), {
+        code: "ERR_INVALID_ARG_TYPE",
+        message: `${name} is not supported: ${why}`,
+      });
+    }
     createWebSocketStream(socket).on("error", () => {});
-    createWebSocketStream(ours).on("error", () => {});
+    const supported = { allowHalfOpen: false, autoDestroy: true, emitClose: true };
+    const bytes = { objectMode: false, writableObjectMode: false };
+    createWebSocketStream(ours, Object({ ...supported, ...bytes })).on("error", () => {});
     for (const each of [socket, ours]) {
       assert.throws(() => createWebSocketStream(each), { code: "ERR_INVALID_ARG_TYPE" });
     }
