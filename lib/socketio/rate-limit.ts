@@ -36,7 +36,7 @@ function checkRateLimit(value: unknown, name: string): void {
   checkOptions(value, RATE_LIMIT_OPTIONS, name);
   for (const required of REQUIRED) {
     if (Reflect.get(Object(value), required) === undefined) {
-      throw new ArgumentTypeError(`the option ${name}.${required} is missing`);
+      throw new ArgumentTypeError(`${name}.${required} is missing`);
     }
   }
 }

@@ -273,7 +273,7 @@ describe("invalid and malicious pickles", () => {
       "7100",
       "4b012885",
     ]) {
-      refuses(`8004${code}2e`, /does not exist/);
+      refuses(`8004${code}2e`, /that its stack does not contain/);
     }
     for (const code of ["74", "65", "75"]) refuses(`8004${code}2e`, /MARK/);
     refuses("80045d284b012e", /data after its value/);

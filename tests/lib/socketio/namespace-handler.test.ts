@@ -269,9 +269,9 @@ describe("NamespaceHandler", () => {
 
   for (const [methods, message] of [
     [["onMessage", "on_message"], /onMessage\(\) and on_message\(\) handle the same event/],
-    [["on_connect", "onConnect"], /for the same event/],
-    [["onDisconnect", "on_disconnect"], /for the same event/],
-    [["onAny", "on_any"], /for the same event/],
+    [["on_connect", "onConnect"], /handle the same event/],
+    [["onDisconnect", "on_disconnect"], /handle the same event/],
+    [["onAny", "on_any"], /handle the same event/],
     [["onmessage"], /no event can call the method onmessage\(\)/],
     [["onconnect"], /no event/],
     [["on"], /no event/],
