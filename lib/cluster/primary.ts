@@ -263,7 +263,7 @@ export class Primary {
     clearTimeout(timer);
   }
 
-  /** @param atOnce whether to kill the workers without disconnecting their clients */
+  /** @param atOnce whether to kill the workers at once, instead of waiting until they have disconnected their clients */
   async #endAll(atOnce: boolean): Promise<void> {
     for (const timer of this.#delayed) clearTimeout(timer);
     await Promise.all(

@@ -444,7 +444,8 @@ describe("messages from Python servers", () => {
     assert.deepEqual(rooms.get("r"), new Set([x.id]));
     publish(redis, { method: "close_room", room: "r" });
     await until(() => !rooms.has("r"));
-    // The sid of "disconnect" is a socket id, so sockets in a room of that name stay connected.
+    // The `sid` of a "disconnect" message is always the id of a socket. Here it is the name of a room, so the sockets in
+    // this room stay connected.
     publish(redis, { method: "enter_room", sid: y.id, room: "no sid" });
     publish(redis, { method: "disconnect", sid: "no sid" });
     publish(redis, { method: "disconnect", sid: x.id });

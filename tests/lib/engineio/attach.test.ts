@@ -237,7 +237,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal(io.engine.clientsCount, 0);
   });
 
-  test("leaves an upgrade to another HTTP server if an outer server passes the upgrade to several servers", async (context) => {
+  test("does not answer an upgrade of another path if a front server passes each upgrade to several HTTP servers", async (context) => {
     const [first, second] = [createServer(), createServer()];
     const io = new Server(first);
     const echo = new WebSocketServer({ server: second, path: "/echo" });
