@@ -18,6 +18,7 @@ export default {
     testFiles: [
       "tests/protocol/**/!(noise|oracle|autobahn).test.ts",
       "tests/lib/websocket/!(client-autobahn).test.ts",
+      "tests/limits/websocket-server.test.ts",
     ],
     nodeArgs: [...NODE_ARGS, "--test-reporter=tap"],
   },
