@@ -14,7 +14,7 @@ import { SavedRequest } from "./saved-request.ts";
 import { discardBody } from "./unread-body.ts";
 
 /**
- * Who has received the request object: only the engine, or possibly the program as well. If the program may have received
+ * Whether only the engine has received the request object, or possibly the program as well. If the program may have received
  * the object, the session keeps the object. Otherwise the session only keeps the text of the request, to save memory.
  */
 export type Recipient = "engine" | "program";
