@@ -13,6 +13,8 @@ const SAYING = 60_000;
 /** Registers a cleanup function, as a TestContext does, or the function after() of node:test for a whole file. */
 interface Cleanup {
   after(callback: () => Promise<void> | void): unknown;
+  /** Why the test has failed. Set before the cleanup functions run. */
+  readonly error?: Error | null;
 }
 
 export interface WorkersProgram {
@@ -55,6 +57,7 @@ export function spawnWorkers(
     // The workers end when the primary process ends.
     child.kill("SIGKILL");
     await ended;
+    if (context.error) console.log(`The program has printed:\n${output}`);
   });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {

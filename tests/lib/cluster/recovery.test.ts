@@ -273,7 +273,12 @@ test("the workers exit when the primary is killed, and leave no files", async (c
 });
 
 test("a client that joins rooms whose names are not strings crashes no process, and recovers", async (context) => {
-  const program = await startWorkers(context, { workers: 2, connectionStateRecovery: true });
+  // If the client does not recover, the log contains the reason.
+  const program = await startWorkers(
+    context,
+    { workers: 2, connectionStateRecovery: true },
+    { NODE_DEBUG: "barewire:*" },
+  );
   const [theirs, others] = await clientsOfBoth(context, program.url, { transports: ["websocket"] });
   const [client] = theirs;
   const [sender] = others;
