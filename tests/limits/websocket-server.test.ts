@@ -3,13 +3,17 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import type { IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { describe, type TestContext, test } from "node:test";
 
-import type { BoundExceededError, WebSocketConnection, WebSocketServer } from "../../websocket.ts";
+import {
+  type BoundExceededError,
+  type WebSocketConnection,
+  WebSocketServer,
+} from "../../websocket.ts";
 import { Clock } from "../support/clock.ts";
 import { heard } from "../support/heard.ts";
-import { TcpClient, turn, until, upgradeRequest, WebSocketClient } from "../support/net.ts";
+import { listen, TcpClient, turn, until, upgradeRequest, WebSocketClient } from "../support/net.ts";
 import { connection, serveWebSocket } from "../support/web-socket-server.ts";
 
 type Options = Parameters<typeof serveWebSocket>[1];
@@ -152,9 +156,15 @@ describe("Clients of a WebSocketServer", () => {
     "clients receive 503 after handshakeTimeout if verify does not decide": {
       verify: () => UNDECIDED,
       origins: "*",
+      maxConnections: 1,
     },
     "receive 503 after handshakeTimeout if origins does not decide": {
       origins: () => UNDECIDED,
+      maxConnections: 1,
+    },
+    "receive 503 after handshakeTimeout even if their number has no limit": {
+      verify: () => UNDECIDED,
+      origins: "*",
     },
   };
   for (const [title, options] of Object.entries(NEVER)) {
@@ -163,7 +173,6 @@ describe("Clients of a WebSocketServer", () => {
       const { server, port } = await serveWebSocket(context, {
         ...options,
         handshakeTimeout: 5000,
-        maxConnections: 1,
       });
       const bounds = refusedBy(server);
       const client = new TcpClient(port);
@@ -173,7 +182,15 @@ describe("Clients of a WebSocketServer", () => {
       await turn();
       assert.deepEqual(bounds, []);
       clock.tick(1);
-      assert.match((await client.closed).toString(), /^HTTP\/1\.1 503 Service Unavailable\r\n/);
+      const message = "The handshake has taken too long";
+      assert.deepEqual((await client.closed).toString().split("\r\n"), [
+        "HTTP/1.1 503 Service Unavailable",
+        "Connection: close",
+        "Content-Type: text/plain",
+        `Content-Length: ${message.length}`,
+        "",
+        message,
+      ]);
       assert.deepEqual(bounds, ["handshakeTimeout"]);
       assert.equal(clock.timers, 0);
       // The client no longer counts, so the next client waits for a decision, too.
@@ -182,6 +199,36 @@ describe("Clients of a WebSocketServer", () => {
       assert.deepEqual(bounds, ["handshakeTimeout"]);
     });
   }
+
+  test("that disconnect before verify decides do not reach handshakeTimeout", async (context) => {
+    const clock = new Clock(context);
+    const verify = (): Promise<boolean> => UNDECIDED;
+    const { server, port } = await serveWebSocket(context, { verify, handshakeTimeout: 5000 });
+    const bounds = refusedBy(server);
+    const client = new TcpClient(port).write(from());
+    await until(() => clock.timers > 0);
+    client.socket.resetAndDestroy();
+    await until(() => clock.timers === 0);
+    clock.tick(5000);
+    assert.deepEqual(bounds, []);
+  });
+
+  test("that disconnect before the application calls handleUpgrade() do not count", async (context) => {
+    const server = new WebSocketServer({
+      noServer: true,
+      maxConnections: 1,
+      verify: ({ url }) => url === "/" || assert.fail("verify() received a disconnected client"),
+    });
+    const http = createServer().on("upgrade", (request, socket, head) => {
+      if (request.url === "/") server.handleUpgrade(request, socket, head);
+      else socket.destroy().once("close", () => server.handleUpgrade(request, socket, head));
+    });
+    const port = await listen(http);
+    context.after(() => http.close());
+    server.on("handshakeError", (error) => assert.fail(`${error}`));
+    await new TcpClient(port).write(upgradeRequest("/leaves")).closed;
+    assert.equal(await statusOf(context, port), 101);
+  });
 });
 
 const MESSAGE = "x".repeat(100_000);
@@ -198,7 +245,7 @@ async function nonReader(
   client.socket.pause();
   const end = new Promise<unknown[]>((resolve) =>
     ours.once("close", (code, reason, failure, exceeded) =>
-      resolve([code, reason, failure, exceeded?.bound]),
+      resolve([code, reason, failure, exceeded?.bound, exceeded?.message]),
     ),
   );
   return { client, ours, end };
@@ -223,7 +270,9 @@ describe("Bytes that wait for a client of a WebSocketServer", () => {
         ours.send(MESSAGE);
         most = Math.max(most, ours.bufferedAmount);
       }
-      assert.deepEqual(await end, [1006, "", undefined, "maxBackpressure"]);
+      assert.equal(ours.send(MESSAGE), false);
+      const message = "too many bytes wait for the client";
+      assert.deepEqual(await end, [1006, "", undefined, "maxBackpressure", message]);
       assert.ok(most > 1_000_000 && most < 1_000_000 + 2 * MESSAGE.length, `${most}`);
       assert.equal(server.clients.size, 0);
       assert.throws(() => ours.send(MESSAGE), { code: "ERR_NOT_OPEN" });
@@ -238,6 +287,25 @@ describe("Bytes that wait for a client of a WebSocketServer", () => {
       if (!ours.send(MESSAGE)) await heard(ours, "drain");
     }
     for (let n = 0; n < 100; n++) assert.equal(await client.next(), MESSAGE);
+  });
+
+  test("may equal maxBackpressure", async (context) => {
+    const frameLength = MESSAGE.length + 10;
+    const { server, port } = await serveWebSocket(context, { maxBackpressure: frameLength });
+    const { ours, end } = await nonReader(server, port);
+    const lengths = [1, 2, 3].map(() => ours.send(MESSAGE) || ours.bufferedAmount);
+    assert.deepEqual(lengths, [frameLength, 2 * frameLength, 0]);
+    assert.equal((await end)[3], "maxBackpressure");
+  });
+
+  test("may have several megabytes by default", async (context) => {
+    const { server, port } = await serveWebSocket(context);
+    const clients = [await nonReader(server, port), await nonReader(server, port)];
+    for (const { ours } of clients) for (let n = 0; n < 40; n++) ours.send(MESSAGE);
+    for (const { client } of clients) {
+      client.socket.resume();
+      for (let n = 0; n < 40; n++) assert.equal(await client.next(), MESSAGE);
+    }
   });
 
   test("may exceed maxBackpressure while send() returns true", async (context) => {
@@ -276,7 +344,8 @@ describe("Bytes that wait for a client of a WebSocketServer", () => {
     // While messages wait for only one client, maxTotalBackpressure does not apply to it.
     for (let n = 0; n < 50; n++) greedy.ours.send(MESSAGE);
     for (let n = 0; n < 3; n++) other.ours.send(MESSAGE);
-    assert.deepEqual(await greedy.end, [1006, "", undefined, "maxTotalBackpressure"]);
+    const message = "too many bytes wait for all clients";
+    assert.deepEqual(await greedy.end, [1006, "", undefined, "maxTotalBackpressure", message]);
     // Messages that the client has received no longer count.
     for (let n = 0; n < 50; n++) {
       if (!reads.ours.send(MESSAGE)) await heard(reads.ours, "drain");

@@ -59,7 +59,9 @@ describe("WebSocketServer", () => {
 
   test("with port: listens, accepts WebSockets, answers other requests with 426, and closes", async () => {
     const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
-    await new Promise<void>((resolve) => server.once("listening", resolve));
+    const log: unknown[] = [];
+    server.on("listening", (...args) => log.push("listening", ...args));
+    await until(() => log.length > 0);
     const address = server.address();
     assert.ok(address !== null && typeof address === "object");
     server.on("connection", (ours) => ours.on("message", (data) => ours.send(data)));
@@ -76,14 +78,13 @@ describe("WebSocketServer", () => {
       ["websocket", "close", "Upgrade Required"],
     );
 
-    const log: string[] = [];
-    server.on("close", () => log.push("close"));
+    server.on("close", (...args) => log.push("close", ...args));
     await server.close();
     assert.equal(await client.closed, 1001);
-    assert.deepEqual(log, ["close"]);
+    assert.deepEqual(log, ["listening", "close"]);
     assert.equal(server.clients.size, 0);
     await server.close();
-    assert.deepEqual(log, ["close"]);
+    assert.deepEqual(log, ["listening", "close"]);
     assert.equal(server.address(), null);
   });
 
@@ -114,6 +115,16 @@ describe("WebSocketServer", () => {
     assert.equal(await new WebSocketClient(both, "/theirs").next(), "theirs");
     const client = new WebSocketClient(port, "/ours");
     await Promise.all([connection(server), client.opened()]);
+    const other = new TcpClient(both).write(upgradeRequest("/nobody"));
+    assert.equal((await other.closed).toString(), refusal(404));
+  });
+
+  test("with server: close() leaves the HTTP server open", async (context) => {
+    const http = createServer((_request, response) => response.end("page"));
+    const port = await listen(http);
+    context.after(() => http.close());
+    await new WebSocketServer({ server: http }).close();
+    assert.equal((await ask(port, "/")).body, "page");
   });
 
   test("with path and noServer: handleUpgrade() answers 404 for other paths", async (context) => {
@@ -137,14 +148,18 @@ describe("WebSocketServer", () => {
   test("with noServer: handleUpgrade() accepts upgrades, and answers 503 after close()", async (context) => {
     const server = new WebSocketServer({ noServer: true });
     assert.equal(server.address(), null);
-    const http = createServer().on("upgrade", (request, socket, head) =>
-      server.handleUpgrade(request, socket, head),
-    );
+    const accepted: number[] = [];
+    const http = createServer().on("upgrade", (request, socket, head) => {
+      server.handleUpgrade(request, socket, head);
+      accepted.push(server.clients.size);
+    });
     const port = await listen(http);
     context.after(() => http.close());
     server.on("connection", (ours, request: IncomingMessage) => ours.send(request.url ?? ""));
     const client = new WebSocketClient(port, "/given");
     assert.equal(await client.next(), "/given");
+    // No promise delays a connection that no option has to decide about.
+    assert.deepEqual(accepted, [1]);
     await server.close();
     assert.equal(await client.closed, 1001);
     // The closed server rejects later clients.
@@ -170,6 +185,16 @@ describe("WebSocketServer", () => {
         verify: () => ({}),
         gives: [403, ""],
       },
+      {
+        does: "verify() returning undefined, in JavaScript, results in 403",
+        verify: () => JSON.parse("[]")[0],
+        gives: [403, ""],
+      },
+      {
+        does: "verify() returning a Refusal with a status that HTTP does not define results in this status",
+        verify: () => ({ status: 499 }),
+        gives: [499, ""],
+      },
     ] as const;
     for (const { does, verify, gives } of answers) {
       test(does, async (context) => {
@@ -178,6 +203,8 @@ describe("WebSocketServer", () => {
         const client = new TcpClient(port).write(upgradeRequest("/"));
         const [head = "", body] = (await client.closed).toString().split("\r\n\r\n");
         assert.deepEqual([Number(head.split(" ")[1]), body], gives);
+        const [status] = gives;
+        assert.equal(head.split("\r\n", 1)[0], `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`);
       });
     }
 
@@ -191,6 +218,17 @@ describe("WebSocketServer", () => {
       const client = new WebSocketClient(port, "/me");
       await Promise.all([connection(server), client.opened()]);
       assert.deepEqual(asked, ["/me"]);
+    });
+
+    test("verify() does not receive an invalid handshake", async (context) => {
+      const { server, port } = await serveWebSocket(context, {
+        verify: () => assert.fail("verify() was called"),
+      });
+      server.on("handshakeError", () => assert.fail("the program has made no mistake"));
+      const client = new TcpClient(port).write(
+        upgradeRequest("/", { "Sec-WebSocket-Key": undefined }),
+      );
+      assert.match((await client.closed).toString(), /^HTTP\/1\.1 400 /);
     });
 
     const mistake = new Error("the program's mistake");
@@ -231,6 +269,7 @@ describe("WebSocketServer", () => {
       server.on("connection", () =>
         assert.fail("a client has connected that had disconnected or was too late"),
       );
+      server.on("handshakeError", () => assert.fail("the program has made no mistake"));
       const upgrades: Promise<unknown>[] = [];
       const client = new TcpClient(port).write(upgradeRequest("/"));
       while (decide.length === 0) await new Promise(setImmediate);
@@ -401,7 +440,8 @@ describe("WebSocketConnection", () => {
       ["close", 1000, new Uint8Array(100)],
       ["close", 1000, { length: 100 }],
     ] as const) {
-      assert.throws(() => Reflect.apply(ours[name], ours, args), TypeError);
+      const message = name === "close" ? /string/ : /^a binary payload must be a Uint8Array, got /;
+      assert.throws(() => Reflect.apply(ours[name], ours, args), { name: "TypeError", message });
     }
     ours.send("end");
     assert.equal(await client.next(), "end");
@@ -499,9 +539,9 @@ describe("WebSocketConnection", () => {
       await new Promise(setImmediate);
     }
     assert.ok(ours.bufferedAmount > 0);
-    const drained = new Promise<void>((resolve) => ours.once("drain", resolve));
+    const drained = new Promise((resolve) => ours.once("drain", (...args) => resolve(args)));
     client.socket.resume();
-    await drained;
+    assert.deepEqual(await drained, []);
     assert.equal(ours.bufferedAmount, 0);
     for (let i = 0; i < sent; i++) {
       const received = await client.next();

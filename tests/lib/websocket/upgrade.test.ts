@@ -104,6 +104,7 @@ describe("refuseUpgrade()", () => {
   for (const event of ["finish", "error"] as const) {
     test(`destroys the socket on "${event}"`, async () => {
       const socket = new Duplex({
+        autoDestroy: false,
         read: () => {},
         write: (_chunk, _encoding, done) => done(event === "error" ? new Error("EPIPE") : null),
       });
