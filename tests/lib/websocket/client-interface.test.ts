@@ -386,6 +386,26 @@ describe("WebSocket: bufferedAmount", () => {
     fresh.send(new Uint8Array(6));
     assert.equal(fresh.bufferedAmount, 10);
   });
+
+  check("bufferedAmount does not shrink when the connection is lost", async (context) => {
+    // The server reads nothing after the handshake, and resets the connection when the client has sent a message.
+    const url = await byHand(context, SWITCH, (tcp) => {
+      tcp.pause();
+      sent.then(() => reset(tcp));
+    });
+    let onSent = (): void => {};
+    const sent = new Promise<void>((resolve) => {
+      onSent = resolve;
+    });
+    const socket = new WebSocket(url);
+    await once(socket, "open");
+    const message = new Uint8Array(20_000_000);
+    socket.send(message);
+    const closed = ending(socket);
+    onSent();
+    await closed;
+    assert.equal(socket.bufferedAmount, message.length);
+  });
 });
 
 describe("WebSocket: close()", () => {
