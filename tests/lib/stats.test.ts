@@ -365,4 +365,43 @@ test("NODE_DEBUG=barewire:* logs connections, refusals, joins, leaves and closes
   }
 });
 
+test("NODE_DEBUG=barewire:websocket logs the connections and refusals of a WebSocketServer, and nothing is logged without it", async () => {
+  const program = `
+    import { once } from "node:events";
+    import { request } from "node:http";
+    import { WebSocket, WebSocketServer } from "./websocket.ts";
+    const options = { port: 0, host: "127.0.0.1", maxConnections: 1, perMessageDeflate: true };
+    const server = new WebSocketServer(options);
+    server.on("listening", async () => {
+      const { port } = server.address();
+      const headers = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "8" };
+      const invalid = request({ port, host: "127.0.0.1", path: "/invalid", headers }).end();
+      const [answer] = await once(invalid, "response");
+      answer.resume();
+      const first = new WebSocket("ws://127.0.0.1:" + port);
+      await once(first, "open");
+      const second = new WebSocket("ws://127.0.0.1:" + port + "/second");
+      await once(second, "close");
+      first.close(1000, "bye");
+      await once(first, "close");
+      await server.close();
+    });`;
+  const log = async (debug: string): Promise<string> => {
+    const env = { ...ENVIRONMENT, NODE_DEBUG: debug };
+    return (await run(process.execPath, [...TSX, "--eval", program], { env })).stderr;
+  };
+  const lines = (await log("barewire:websocket")).trim().split("\n");
+  const texts = lines.map((line) => line.replace(/^BAREWIRE:WEBSOCKET \d+: /, ""));
+  // The client and the server are in the same process, so each connection is logged twice.
+  assert.deepEqual(texts.map((text) => text.replace(/:\d+ /, ":port ")).sort(), [
+    "refuses /invalid: Missing or invalid Sec-WebSocket-Key header",
+    "refuses /second: Too many connections",
+    // The server's close frame answers the client's, without a reason.
+    "the connection with 127.0.0.1:port ends: 1000 ",
+    "the connection with 127.0.0.1:port ends: 1000 bye",
+    ...Array(2).fill("the connection with 127.0.0.1:port is open, with permessage-deflate"),
+  ]);
+  assert.equal(await log(""), "");
+});
+
 const TSX = ["--import", "tsx", "--input-type=module"];
