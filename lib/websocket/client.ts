@@ -331,7 +331,7 @@ export class WebSocket extends EventTarget implements StreamSource {
       threshold,
     });
     if (this.#options.autoUnref && socket instanceof TcpSocket) socket.unref();
-    if (head.length > 0) socket.unshift(head);
+    socket.unshift(head);
     // Reading starts in the next iteration of the event loop. Listeners that are added before that, even after an `await`,
     // receive the first message.
     socket.pause();

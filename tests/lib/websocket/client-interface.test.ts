@@ -83,7 +83,8 @@ const HANDLERS = ["onopen", "onmessage", "onerror", "onclose"] as const;
 
 describe("WebSocket: the constructor", () => {
   check("the constructor throws a TypeError without arguments", () => {
-    assert.throws(() => construct(), TypeError);
+    const message = "1 argument required, but 0 given";
+    assert.throws(() => construct(), { name: "TypeError", message });
   });
 
   check("throws a SyntaxError for an invalid URL, another scheme or a URL with a fragment", () => {
@@ -228,6 +229,8 @@ describe("WebSocket: members", () => {
     assert.equal(Reflect.get(socket, "send"), 5);
     assert.equal(Reflect.has(socket, "URL"), false);
     assert.equal(`${socket}`, "[object WebSocket]");
+    const tag = Object.getOwnPropertyDescriptor(WebSocket.prototype, Symbol.toStringTag);
+    assert.equal(tag?.configurable, true);
   });
 
   check("ignores unknown values of binaryType", async () => {
@@ -319,13 +322,15 @@ describe("WebSocket: send()", () => {
     async (context) => {
       const socket = await opened(context);
       assert.throws(() => call(socket, "send"), TypeError);
+      for (const wrong of [Symbol("x"), Object.create(null)]) {
+        assert.throws(() => call(socket, "send", wrong), TypeError);
+      }
       for (const wrong of [
-        Symbol("x"),
-        Object.create(null),
         new Uint8Array(new SharedArrayBuffer(4)),
         Reflect.construct(ArrayBuffer, [4, { maxByteLength: 8 }]),
       ]) {
-        assert.throws(() => call(socket, "send", wrong), TypeError);
+        const message = "bytes in shared or resizable memory cannot be sent";
+        assert.throws(() => call(socket, "send", wrong), { name: "TypeError", message });
       }
     },
   );
@@ -385,6 +390,10 @@ describe("WebSocket: bufferedAmount", () => {
     await once(fresh, "close");
     fresh.send(new Uint8Array(6));
     assert.equal(fresh.bufferedAmount, 10);
+    fresh.send("é");
+    assert.equal(fresh.bufferedAmount, 12);
+    fresh.send(new Blob(["abc"]));
+    assert.equal(fresh.bufferedAmount, 15);
   });
 
   check("bufferedAmount does not shrink when the connection is lost", async (context) => {

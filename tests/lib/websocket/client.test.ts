@@ -1,12 +1,14 @@
 // Tests the WebSocket client for Node, with `ws` as the server and with handwritten responses.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { createServer, type Server as HttpServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import { connect } from "node:net";
 import { PassThrough } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
+import { promisify } from "node:util";
 import { constants, deflateRawSync } from "node:zlib";
 
 import { HttpsProxyAgent } from "https-proxy-agent";
@@ -16,6 +18,7 @@ import { type CloseEvent, type ErrorEvent, WebSocket } from "../../../lib/websoc
 import { byHand, SWITCH } from "../../support/by-hand.ts";
 import { CERTIFICATE } from "../../support/certificate.ts";
 import { Clock } from "../../support/clock.ts";
+import { ENVIRONMENT } from "../../support/environment.ts";
 import { frame } from "../../support/frame.ts";
 import { listen, turn, until } from "../../support/net.ts";
 import { Random, seed } from "../../support/random.ts";
@@ -256,14 +259,21 @@ describe("WebSocket", () => {
 
   // RFC 6455 §3.
   test("the constructor, send() and close() throw for invalid arguments", async (context) => {
-    for (const url of ["nothing", "ftp://x/", "ws://x/#fragment"]) {
-      assert.throws(() => new WebSocket(url), { name: "SyntaxError" });
+    const name = "SyntaxError";
+    for (const [url, message] of [
+      ["nothing", '"nothing" is not a valid URL'],
+      ["ftp://x/", 'the scheme of "ftp://x/" must be ws, wss, http or https'],
+      ["ws://x/#fragment", 'the URL must have no fragment, got "ws://x/#fragment"'],
+    ] as const) {
+      assert.throws(() => new WebSocket(url), { name, message });
     }
     for (const protocols of [["a", "a"], "not a token"]) {
-      assert.throws(() => new WebSocket("ws://127.0.0.1:1", protocols), { name: "SyntaxError" });
+      const message = "each subprotocol must be a token and occur only once";
+      assert.throws(() => new WebSocket("ws://127.0.0.1:1", protocols), { name, message });
     }
     const socket = new WebSocket(await echo(context));
-    assert.throws(() => socket.send("early"), { name: "InvalidStateError" });
+    const message = "the WebSocket is not open yet";
+    assert.throws(() => socket.send("early"), { name: "InvalidStateError", message });
     assert.throws(() => socket.close(1001), { name: "InvalidAccessError" });
     assert.throws(() => socket.close(1000, "x".repeat(124)), { name: "SyntaxError" });
     const end = ended(socket);
@@ -271,6 +281,83 @@ describe("WebSocket", () => {
     assert.match((await end).error, /closed before it was open/);
     socket.send("late");
     socket.close();
+  });
+
+  test("RFC 7692 §5.1 offers permessage-deflate unless the option is false", async (context) => {
+    const OFFERS = [
+      [undefined, "permessage-deflate; client_max_window_bits"],
+      [true, "permessage-deflate; client_max_window_bits"],
+      [{}, "permessage-deflate; client_max_window_bits"],
+      [
+        { serverNoContextTakeover: true },
+        "permessage-deflate; server_no_context_takeover; client_max_window_bits",
+      ],
+      [false, undefined],
+    ] as const;
+    for (const [perMessageDeflate, offer] of OFFERS) {
+      const http = createServer();
+      const url = await echo(context, http);
+      const asked = once(http, "upgrade");
+      const socket = new WebSocket(
+        url,
+        [],
+        perMessageDeflate === undefined ? {} : { perMessageDeflate },
+      );
+      const [{ headers }] = await asked;
+      assert.equal(headers["sec-websocket-extensions"], offer);
+      socket.close();
+    }
+  });
+
+  test("is CLOSING from the server's close frame until TCP ends", async (context) => {
+    const url = await byHand(context, SWITCH, (tcp) => {
+      tcp.write(frame(8, Uint8Array.of(3, 232)));
+      tcp.once("data", () => {
+        assert.equal(socket.readyState, WebSocket.CLOSING);
+        tcp.end();
+      });
+    });
+    const socket = new WebSocket(url);
+    assert.equal((await ended(socket)).code, 1000);
+    assert.equal(socket.readyState, WebSocket.CLOSED);
+  });
+
+  test("emits no message after close()", async (context) => {
+    const url = await byHand(context, SWITCH, (tcp) => {
+      tcp.once("data", () =>
+        tcp.end(Buffer.concat([frame(1, "late"), frame(8, Uint8Array.of(3, 232))])),
+      );
+    });
+    const socket = new WebSocket(url);
+    socket.onmessage = () => assert.fail("a message was emitted");
+    await once(socket, "open");
+    socket.close();
+    assert.deepEqual(await ended(socket), { code: 1000, reason: "", error: "" });
+  });
+
+  test("keeps the process alive while it is open, unless autoUnref is true", async (context) => {
+    const answers = await echo(context);
+    const silent = await byHand(context, SWITCH);
+    const program = `
+      import { WebSocket } from "./websocket.ts";
+      const [, url, autoUnref] = process.argv;
+      const socket = new WebSocket(url, [], { autoUnref: autoUnref === "true" });
+      socket.onopen = () => {
+        console.log("open");
+        socket.send("hello");
+      };
+      socket.onmessage = () => socket.close();
+      socket.onclose = () => console.log("closed");`;
+    const options = ["--no-warnings", "--import", "tsx", "--input-type=module", "--eval", program];
+    for (const [autoUnref, url, printed] of [
+      ["false", answers, "open\nclosed\n"],
+      ["true", silent, "open\n"],
+    ] as const) {
+      const { stdout } = await promisify(execFile)(process.execPath, [...options, url, autoUnref], {
+        env: ENVIRONMENT,
+      });
+      assert.equal(stdout, printed);
+    }
   });
 
   test("has constants and `extensions`, sends and receives Blobs, as in browsers", async (context) => {
