@@ -38,7 +38,8 @@ export interface WebSocketDeflateOptions extends DeflatePreferences {
 }
 
 /**
- * The options of the WebSocket client, in addition to those of `https.request()`. A browser's `WebSocket` has no options.
+ * The options of the WebSocket client, in addition to those of `https.request()`. Of these, `host`, `hostname`, `method`,
+ * `path`, `port` and `protocol` have no effect, because the URL replaces them. A browser's `WebSocket` has no options.
  *
  * @example
  * const socket = new WebSocket("ws://localhost:8080", [], {

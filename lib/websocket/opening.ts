@@ -96,11 +96,14 @@ export class Opening {
     // the request.
     const secure = url.protocol === "wss:" || url.protocol === "https:";
     const request = (secure ? requestHttps : requestHttp)({
-      // An upgraded connection must not be shared with other requests.
-      agent: false,
+      // An upgraded connection must not be shared with other requests. With an agent, node:http ignores createConnection().
+      agent: more.createConnection === undefined ? false : undefined,
+      // Without an agent, node:http does not know which port to omit from Host.
+      defaultPort: secure ? 443 : 80,
       ...more,
       method: "GET",
       protocol: secure ? "https:" : "http:",
+      hostname: undefined,
       host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
       port: url.port || (secure ? 443 : 80),
       path: url.pathname + url.search,

@@ -6,7 +6,7 @@ import { EventEmitter, once } from "node:events";
 import { createServer, type Server as HttpServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import { connect } from "node:net";
-import { PassThrough } from "node:stream";
+import { Duplex, PassThrough } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { constants, deflateRawSync } from "node:zlib";
@@ -22,6 +22,7 @@ import { ENVIRONMENT } from "../../support/environment.ts";
 import { frame } from "../../support/frame.ts";
 import { listen, turn, until } from "../../support/net.ts";
 import { Random, seed } from "../../support/random.ts";
+import { gatherUncaught } from "../../support/uncaught.ts";
 
 /** Starts an echo server of `ws`. Returns its URL. */
 async function echo(
@@ -512,6 +513,56 @@ describe("WebSocket", () => {
     context.after(() => loop.close());
     const lost = new WebSocket(`ws://127.0.0.1:${loopPort}/`, [], { followRedirects: true });
     assert.match((await ended(lost)).error, /too many redirections/);
+  });
+
+  test("follows ten redirections, and not an eleventh", async (context) => {
+    const end = await echo(context);
+    let left = 0;
+    const first = createServer((_, response) => {
+      response.writeHead(302, { Location: --left > 0 ? "/" : end }).end();
+    });
+    const port = await listen(first);
+    context.after(() => first.close());
+    for (const [redirections, error] of [
+      [10, ""],
+      [11, "too many redirections"],
+    ] as const) {
+      left = redirections;
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/`, [], { followRedirects: true });
+      socket.onopen = () => socket.close();
+      assert.equal((await ended(socket)).error, error);
+    }
+  });
+
+  test("follows redirections to TLS, also with the scheme https", async (context) => {
+    const end = await echo(context, createSecureServer(CERTIFICATE));
+    for (const scheme of ["wss:", "https:"]) {
+      const first = createServer((_, response) => {
+        response.writeHead(302, { Location: end.replace("ws:", scheme) }).end();
+      });
+      const port = await listen(first);
+      context.after(() => first.close());
+      const options = { followRedirects: true, rejectUnauthorized: false };
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/`, [], options);
+      socket.onopen = () => socket.close();
+      assert.equal((await ended(socket)).error, "");
+    }
+  });
+
+  test("reports the handshake's error if the program's stream cannot be destroyed without an error", async (context) => {
+    const uncaught = gatherUncaught(context);
+    const stream = new Duplex({
+      read: () => {},
+      write: (_chunk, _encoding, done) => {
+        stream.push(SWITCH("another key"));
+        done();
+      },
+      destroy: (_error, done) => done(new Error("cannot be destroyed")),
+    });
+    const socket = new WebSocket("ws://localhost/", [], { createConnection: () => stream });
+    assert.match((await ended(socket)).error, /Sec-WebSocket-Accept/);
+    await turn();
+    assert.deepEqual(uncaught, []);
   });
 
   test("connects through a proxy with an agent of the program", async (context) => {

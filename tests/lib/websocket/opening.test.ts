@@ -8,6 +8,7 @@ import { PassThrough } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
 
 import { WebSocket } from "../../../lib/websocket/client.ts";
+import type { WebSocketOptions } from "../../../lib/websocket/client-options.ts";
 import { byHand, SWITCH } from "../../support/by-hand.ts";
 import { CERTIFICATE } from "../../support/certificate.ts";
 import { listen, turn } from "../../support/net.ts";
@@ -18,12 +19,14 @@ async function requestFor(
   target: string,
   protocols: readonly string[] = [],
   headers: Record<string, string> = {},
+  options: WebSocketOptions = {},
 ): Promise<IncomingMessage & { readonly port: number }> {
   const http = createServer();
   const port = await listen(http);
   context.after(() => http.close());
   const upgrade = once(http, "upgrade");
-  const socket = new WebSocket(`ws://127.0.0.1:${port}${target}`, protocols, { headers });
+  const url = `ws://127.0.0.1:${port}${target}`;
+  const socket = new WebSocket(url, protocols, { ...options, headers });
   const [request, tcp] = await upgrade;
   tcp.destroy();
   await once(socket, "close");
@@ -78,6 +81,30 @@ describe("the client's opening handshake", () => {
     assert.equal(request.headers.host, `127.0.0.1:${request.port}`);
   });
 
+  test("RFC 6455 §4.1 is sent to the server of the URL, whatever the options of node:http say", async (context) => {
+    const options = {
+      host: "host.invalid",
+      hostname: "hostname.invalid",
+      method: "POST",
+      path: "/other",
+      port: 1,
+      protocol: "https:",
+    };
+    const { method, url, headers, port } = await requestFor(context, "/path", [], {}, options);
+    assert.deepEqual([method, url, headers.host], ["GET", "/path", `127.0.0.1:${port}`]);
+  });
+
+  test("RFC 6455 §4.1 is sent over the connection that createConnection() returns", async () => {
+    const written = new PassThrough();
+    const socket = new WebSocket("ws://example.com/path", [], { createConnection: () => written });
+    const closed = once(socket, "close");
+    const [request] = await once(written, "data");
+    assert.match(`${request}`, /^GET \/path HTTP\/1\.1\r\n/);
+    assert.match(`${request}`, /^Host: example\.com\r$/m);
+    socket.close();
+    await closed;
+  });
+
   test("RFC 6455 §3 sends an escaped # of the URL unchanged", async (context) => {
     const { url } = await requestFor(context, "/a%23b?c=%23d");
     assert.equal(url, "/a%23b?c=%23d");
@@ -91,6 +118,8 @@ describe("the client's opening handshake", () => {
     assert.deepEqual(headersDistinct["sec-websocket-protocol"], ["a, b"]);
     assert.equal(headersDistinct["sec-websocket-extensions"]?.length, 1);
     assert.equal(headersDistinct["sec-websocket-key"]?.length, 1);
+    // RFC 7617 §2: the URL has no user and no password to send.
+    assert.equal(headersDistinct.authorization, undefined);
   });
 
   test("RFC 6455 §4.1 has the caller's header fields, such as Origin and Cookie", async (context) => {
