@@ -290,7 +290,7 @@ export class WebSocket extends EventTarget implements StreamSource {
     const isConnecting = (): boolean => this.#state === CONNECTING;
     const send = (message: string | Bytes): boolean => {
       const connection = this.#connection;
-      if (connection === undefined) throw new NotOpenError("closed");
+      if (!connection?.open) return false;
       if (typeof message === "string") connection.sendText(message);
       else connection.sendBinary(message);
       return !connection.congested;
