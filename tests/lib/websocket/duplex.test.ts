@@ -345,7 +345,7 @@ describe("createWebSocketStream", () => {
       const { stream, socket } = pair[role];
       socket.close(1000);
       const error = await new Promise<unknown>((resolve) => stream.write("late", resolve));
-      assert.ok(error instanceof WebSocketError);
+      assert.ok(error instanceof WebSocketError, `${error}`);
       assert.equal(error.closeCode, 1000);
     });
 
