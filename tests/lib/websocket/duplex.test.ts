@@ -427,6 +427,15 @@ describe("createWebSocketStream", () => {
       assert.equal(socket.readyState, WebSocket.CLOSED);
     });
 
+    test("a write after close() of the WebSocket fails", async (context) => {
+      const socket = new WebSocket(await byHand(context, () => undefined));
+      const stream = createWebSocketStream(socket).on("error", () => {});
+      socket.close();
+      const error = await new Promise<unknown>((resolve) => stream.write("late", resolve));
+      assert.ok(error instanceof WebSocketError, `${error}`);
+      assert.equal(error.closeCode, 1006);
+    });
+
     test("an already aborted signal cancels the connection attempt", async (context) => {
       const url = await byHand(context, () => undefined);
       const stream = createWebSocketStream(new WebSocket(url), { signal: AbortSignal.abort() });
