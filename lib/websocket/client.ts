@@ -290,7 +290,7 @@ export class WebSocket extends EventTarget implements StreamSource {
     const isConnecting = (): boolean => this.#state === CONNECTING;
     const send = (message: string | Bytes): boolean => {
       const connection = this.#connection;
-      if (connection === undefined) throw new NotOpenError("closed");
+      if (!connection?.open) return false;
       if (typeof message === "string") connection.sendText(message);
       else connection.sendBinary(message);
       return !connection.congested;
@@ -436,9 +436,7 @@ function stringsOf(value: string | Iterable<string>): readonly string[] {
 }
 
 /** Converts an argument of the Web IDL type "(ArrayBuffer or ArrayBufferView or Blob or USVString)". */
-export function messageOf(
-  data: string | ArrayBuffer | ArrayBufferView | Blob,
-): string | Bytes | Blob {
+export function messageOf(data: unknown): string | Bytes | Blob {
   if (data instanceof Blob) return data;
   let bytes: Bytes;
   // A buffer of length 0 may be detached, because it was transferred to another thread. Creating a view of a detached buffer

@@ -4,7 +4,6 @@ import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { GOING_AWAY, NO_STATUS, NORMAL_CLOSURE } from "../../protocol/websocket/close.ts";
-import { NotOpenError } from "../../protocol/websocket/endpoint.ts";
 import {
   boolean,
   checkOptions,
@@ -104,7 +103,8 @@ interface Waiting {
   /** Repeats the call when the WebSocket is open. `undefined` if the message was sent or the WebSocket is closing. */
   readonly retry?: () => void;
   readonly callback: Callback;
-  readonly isFinal: boolean;
+  /** Whether end() has started the closing handshake. Default: `false`. */
+  readonly isClosing?: boolean;
 }
 
 class WebSocketDuplex extends Duplex implements StreamSink {
@@ -139,13 +139,12 @@ class WebSocketDuplex extends Duplex implements StreamSink {
         : Buffer.from(message.buffer, message.byteOffset, message.byteLength);
     // Pushing an empty string does not end the stream. In object mode the program reads the empty string. Otherwise
     // node:stream ignores the empty string.
-    const wantsMore = typeof chunk === "string" ? this.push(chunk, "utf8") : this.push(chunk);
-    if (!wantsMore) this.#socket.pause();
+    if (!this.push(chunk, "utf8")) this.#socket.pause();
   }
 
   onDrain(): void {
     const waiting = this.#waiting;
-    if (waiting === undefined || waiting.isFinal) return;
+    if (waiting === undefined || waiting.isClosing) return;
     this.#waiting = undefined;
     waiting.callback();
   }
@@ -155,12 +154,12 @@ class WebSocketDuplex extends Duplex implements StreamSink {
     this.#end = end;
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    const isOrdinary = error === undefined && ENDS.has(code);
+    const isOrdinary = ENDS.has(code);
     if (isOrdinary) this.push(null);
     else if (this.readableLength > 0) this.#failure = end;
     else this.destroy(end);
     // A pending write always fails, because the peer may not have received the message.
-    waiting?.callback(isOrdinary && waiting.isFinal ? null : end);
+    waiting?.callback(isOrdinary && waiting.isClosing ? null : end);
     this.#destroyed?.();
   }
 
@@ -183,27 +182,21 @@ class WebSocketDuplex extends Duplex implements StreamSink {
     }
     if (this.#socket.connecting) {
       const retry = (): void => this._write(chunk, encoding, callback);
-      this.#waiting = { retry, callback, isFinal: false };
+      this.#waiting = { retry, callback };
       return;
     }
-    let wantsMore = false;
-    try {
-      wantsMore = this.#socket.send(chunk);
-    } catch (error) {
-      // The WebSocket is closing. onClose() finishes the write with an error that contains the close code.
-      if (!(error instanceof NotOpenError)) throw error;
-    }
-    if (wantsMore) callback();
-    else this.#waiting = { callback, isFinal: false };
+    // If the WebSocket is closing, onClose() finishes the write with an error that contains the close code.
+    if (this.#socket.send(chunk)) callback();
+    else this.#waiting = { callback };
   }
 
   override _final(callback: Callback): void {
     if (this.#end !== undefined) {
       callback();
     } else if (this.#socket.connecting) {
-      this.#waiting = { retry: () => this._final(callback), callback, isFinal: true };
+      this.#waiting = { retry: () => this._final(callback), callback };
     } else {
-      this.#waiting = { callback, isFinal: true };
+      this.#waiting = { callback, isClosing: true };
       this.#socket.close(NORMAL_CLOSURE);
     }
   }

@@ -471,7 +471,7 @@ export class WebSocketConnection
     this.#stream = sink;
     return {
       connecting: false,
-      send: (message) => this.send(message),
+      send: (message) => this.open && this.send(message),
       pause: () => this.pause(),
       resume: () => this.resume(),
       close: (code, reason) => this.close(code, reason),

@@ -27,7 +27,7 @@ export interface StreamSink {
    * The connection has ended, or the opening handshake of a client has failed. No further call follows.
    *
    * @param code the code in the peer's close frame, 1005 if the frame had no code, 1006 if no close frame was received
-   * @param error the cause, if the connection was not ended by a close frame
+   * @param error the cause, if the connection was not ended by a close frame. `code` is then 1006
    */
   onClose(code: number, reason: string, error: Error | undefined): void;
 }
@@ -37,9 +37,8 @@ export interface StreamedSocket {
   /** Whether the opening handshake of a client is not finished. */
   readonly connecting: boolean;
   /**
-   * Sends a message. Returns `false` if the next message should wait for onDrain().
-   *
-   * @throws NotOpenError if the WebSocket is closing or closed
+   * Sends a message. Returns `false` if the next message should wait for onDrain(), or if the WebSocket is closing or
+   * closed. In the second case the message is not sent.
    */
   send(message: string | Bytes): boolean;
   /**

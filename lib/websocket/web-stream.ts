@@ -9,7 +9,6 @@ import {
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { ABNORMAL_CLOSURE } from "../../protocol/websocket/close.ts";
-import { NotOpenError } from "../../protocol/websocket/endpoint.ts";
 import { type Check, checkOptions, checkThat, type OptionTable } from "../events/options.ts";
 import { messageOf, WebSocket } from "./client.ts";
 import { WEBSOCKET_OPTIONS, type WebSocketOptions } from "./client-options.ts";
@@ -168,9 +167,9 @@ class Streams implements StreamSink {
         this.#reading = controller;
       },
       // The default queue holds one message, so pull() is called when the queue is empty.
-      pull: () => {
+      pull: (controller) => {
         if (this.#failure === undefined) this.#socket.resume();
-        else this.#reading?.error(this.#failure);
+        else controller.error(this.#failure);
       },
       cancel: (reason) => {
         this.#reading = undefined;
@@ -219,7 +218,7 @@ class Streams implements StreamSink {
 
   onClose(code: number, reason: string, error: Error | undefined): void {
     this.#signal?.removeEventListener("abort", this.#onAbort);
-    if (error === undefined && code !== ABNORMAL_CLOSURE) {
+    if (code !== ABNORMAL_CLOSURE) {
       this.#reading?.close();
       const closed = new DOMException("the WebSocket is closed", "InvalidStateError");
       this.#writing?.error(closed);
@@ -244,18 +243,11 @@ class Streams implements StreamSink {
   };
 
   #send(chunk: unknown): Promise<void> | undefined {
-    if (chunk instanceof Blob)
+    const message = messageOf(chunk);
+    if (message instanceof Blob)
       throw new TypeError("a Blob cannot be written: write the result of its arrayBuffer()");
-    const isBytes = chunk instanceof ArrayBuffer || ArrayBuffer.isView(chunk);
-    const message = messageOf(isBytes ? chunk : `${chunk}`);
-    let wantsMore = false;
-    try {
-      wantsMore = message instanceof Blob || this.#socket.send(message);
-    } catch (error) {
-      // The WebSocket is closing. onClose() settles the write.
-      if (!(error instanceof NotOpenError)) throw error;
-    }
-    if (wantsMore) return undefined;
+    // If the WebSocket is closing, onClose() settles the write.
+    if (this.#socket.send(message)) return undefined;
     this.#write = new Deferred();
     return this.#write.promise;
   }

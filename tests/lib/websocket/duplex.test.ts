@@ -125,6 +125,11 @@ describe("createWebSocketStream", () => {
     const sent = ["é", Uint8Array.of(0x61, 0x62), "", "c"];
     const cases: readonly (readonly [string, WebSocketDuplexOptions, unknown])[] = [
       ["bytes by default", {}, Buffer.from("éabc")],
+      [
+        "the UTF-8 of a text message with any defaultEncoding",
+        { defaultEncoding: "latin1" },
+        Buffer.from("éabc"),
+      ],
       ["text with an encoding", { encoding: "utf8" }, "éabc"],
       [
         "one message per chunk with readableObjectMode",
@@ -149,6 +154,35 @@ describe("createWebSocketStream", () => {
         });
       }
     }
+  });
+
+  test("reads an empty message in two fragments as a Buffer with readableObjectMode", async (context) => {
+    const { server, port } = await serveWebSocket(context);
+    const accepted = connection(server);
+    const client = new TcpClient(port).write(upgradeRequest("/"));
+    const stream = createWebSocketStream(await accepted, { readableObjectMode: true });
+    stream.on("error", () => {});
+    const key = Uint8Array.of(1, 2, 3, 4);
+    client.write(frame(2, "", { fin: false, key })).write(frame(0, "", { key }));
+    assert.deepEqual(await once(stream, "data"), [Buffer.alloc(0)]);
+    client.socket.destroy();
+  });
+
+  test("does not pause the WebSocket while the buffer of the stream has room", async (context) => {
+    const { server, port } = await serveWebSocket(context);
+    const accepted = connection(server);
+    const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+    const ours = await accepted;
+    const stream = createWebSocketStream(ours, { readableObjectMode: true, highWaterMark: 2 });
+    const paused: boolean[] = [];
+    stream.on("readable", () => paused.push(ours.isPaused));
+    await once(client, "open");
+    for (const text of ["first", "second"]) {
+      client.send(text);
+      await once(stream, "readable");
+    }
+    assert.deepEqual(paused, [false, true]);
+    stream.destroy();
   });
 
   for (const role of ["client", "server"] as const) {
@@ -194,6 +228,20 @@ describe("createWebSocketStream", () => {
       }
     }
 
+    for (const role of ["client", "server"] as const) {
+      test(`a close frame with code 4000 that follows several messages, for the ${role}`, async (context) => {
+        const pair = await streamPair(context, {
+          [`${role}Stream`]: { readableObjectMode: true },
+        });
+        const [ours, peer] =
+          role === "client" ? [pair.client, pair.server] : [pair.server, pair.client];
+        for (const message of ["a", "b", "c"]) peer.send(message);
+        peer.socket.close(4000);
+        await ours.closed;
+        assert.deepEqual(await outcome(ours.stream), ["a", "b", "c", "WebSocketError 4000 "]);
+      });
+    }
+
     test("a close frame with code 1001, for the client", async (context) => {
       const pair = await streamPair(context);
       pair.server.send("before");
@@ -229,6 +277,19 @@ describe("createWebSocketStream", () => {
       assert.deepEqual(await outcome(ours.stream), ["sent before", "end"]);
       assert.deepEqual(await peer.closed, [1000, ""]);
       assert.deepEqual(await outcome(peer.stream), ["end"]);
+    });
+
+    test(`emits "end", "finish" and "close" after the peer has closed with code 1000: ${role}`, async (context) => {
+      const pair = await streamPair(context);
+      const { stream } = pair[role];
+      const events: string[] = [];
+      for (const event of ["end", "finish", "close"]) stream.on(event, () => events.push(event));
+      stream.resume();
+      pair[other].socket.close(1000);
+      // The stream needs one more iteration of the event loop than the WebSocket.
+      await pair[role].closed;
+      await turn();
+      assert.deepEqual(events, ["end", "finish", "close"]);
     });
 
     test(`destroy() closes the connection without a close frame: ${role}`, async (context) => {
@@ -279,6 +340,15 @@ describe("createWebSocketStream", () => {
       assert.deepEqual([error.closeCode, error.reason], [1000, "done"]);
     });
 
+    test(`a write during the closing handshake fails with the close code: ${role}`, async (context) => {
+      const pair = await streamPair(context);
+      const { stream, socket } = pair[role];
+      socket.close(1000);
+      const error = await new Promise<unknown>((resolve) => stream.write("late", resolve));
+      assert.ok(error instanceof WebSocketError, `${error}`);
+      assert.equal(error.closeCode, 1000);
+    });
+
     test(`aborting its signal destroys the stream with an AbortError: ${role}`, async (context) => {
       const controller = new AbortController();
       const pair = await streamPair(context, {
@@ -291,6 +361,27 @@ describe("createWebSocketStream", () => {
       assert.deepEqual(await pair[other].closed, [1006, ""]);
     });
   }
+
+  test("end() finishes after the closing handshake, even if send() of the WebSocket was called before", async (context) => {
+    const { server, port } = await serveWebSocket(context);
+    const accepted = connection(server);
+    const client = new TcpClient(port).write(upgradeRequest("/"));
+    const ours = await accepted;
+    const stream = createWebSocketStream(ours);
+    const events: string[] = [];
+    ours.on("drain", () => events.push("drain"));
+    stream.on("finish", () => events.push("finish"));
+    assert.equal(ours.send(new Uint8Array(200_000)), false);
+    await until(() => events.length === 1);
+    assert.equal(ours.send(new Uint8Array(200_000)), false);
+    stream.end();
+    await until(() => events.length === 2);
+    await turn();
+    assert.deepEqual(events, ["drain", "drain"]);
+    client.write(frame(8, Uint8Array.of(3, 0xe8), { key: Uint8Array.of(1, 2, 3, 4) }));
+    await once(stream.resume(), "close");
+    assert.deepEqual(events, ["drain", "drain", "finish"]);
+  });
 
   describe("while the WebSocket connects", () => {
     test("queues writes and end() until the WebSocket is open", async (context) => {
@@ -334,6 +425,15 @@ describe("createWebSocketStream", () => {
       stream.destroy();
       await once(stream, "close");
       assert.equal(socket.readyState, WebSocket.CLOSED);
+    });
+
+    test("a write after close() of the WebSocket fails", async (context) => {
+      const socket = new WebSocket(await byHand(context, () => undefined));
+      const stream = createWebSocketStream(socket).on("error", () => {});
+      socket.close();
+      const error = await new Promise<unknown>((resolve) => stream.write("late", resolve));
+      assert.ok(error instanceof WebSocketError, `${error}`);
+      assert.equal(error.closeCode, 1006);
     });
 
     test("an already aborted signal cancels the connection attempt", async (context) => {

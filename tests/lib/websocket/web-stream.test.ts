@@ -2,10 +2,13 @@
 // server.
 
 import assert from "node:assert/strict";
+import { getEventListeners, once } from "node:events";
 import { createServer } from "node:http";
+import type { Socket as TcpSocket } from "node:net";
 import { getDefaultHighWaterMark } from "node:stream";
 import { type ReadableStreamDefaultReader, WritableStream } from "node:stream/web";
 import { describe, type TestContext, test } from "node:test";
+import { runInNewContext } from "node:vm";
 
 import { WebSocketServer as StockServer } from "ws";
 
@@ -17,7 +20,7 @@ import {
 } from "../../../websocket.ts";
 import { byHand, SWITCH } from "../../support/by-hand.ts";
 import { frame } from "../../support/frame.ts";
-import { listen, turn } from "../../support/net.ts";
+import { listen, reset, turn } from "../../support/net.ts";
 import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 
 const MESSAGE = 16 * 1024;
@@ -75,17 +78,19 @@ describe("WebSocketStream", () => {
     await writer.write("é");
     await writer.write(Uint8Array.of(1, 2).buffer);
     await writer.write(new DataView(Uint8Array.of(1, 2, 3).buffer, 1));
-    const echoes = [await reader.read(), await reader.read(), await reader.read()];
-    assert.deepEqual(received, ["é", [1, 2], [2, 3]]);
-    assert.deepEqual(
-      echoes.map(({ value }) => value),
-      ["é", Uint8Array.of(1, 2), Uint8Array.of(2, 3)],
-    );
+    await writer.write(runInNewContext("Uint8Array.of(4).buffer"));
+    const echoes: unknown[] = [];
+    while (echoes.length < 4) echoes.push((await reader.read()).value);
+    assert.deepEqual(received, ["é", [1, 2], [2, 3], [4]]);
+    assert.deepEqual(echoes, ["é", Uint8Array.of(1, 2), Uint8Array.of(2, 3), Uint8Array.of(4)]);
     webSocket.close({ closeCode: 3000, reason: "bye" });
     assert.deepEqual(await webSocket.closed, { closeCode: 3000, reason: "" });
     assert.deepEqual(await closed, [3000, "bye"]);
     assert.deepEqual(await rest(reader), []);
-    await assert.rejects(writer.write("late"), { name: "InvalidStateError" });
+    await assert.rejects(writer.write("late"), {
+      name: "InvalidStateError",
+      message: "the WebSocket is closed",
+    });
   });
 
   for (const maker of ["barewire", "ws"]) {
@@ -142,19 +147,21 @@ describe("WebSocketStream", () => {
   }
 
   test("does not read the peer's close frame while earlier messages are unread", async (context) => {
-    const { readable, peer, closed } = await connected(context);
-    let answered = false;
-    void closed.then(() => {
-      answered = true;
-    });
-    const texts = Array.from({ length: 100 }, (_, i) => `${i}`);
-    for (const text of texts) peer.send(text);
-    // A close frame from the client would show that the client has read all earlier messages.
-    peer.close(1000);
-    for (let i = 0; i < 100; i++) await turn();
-    assert.equal(answered, false);
-    assert.deepEqual(await rest(readable.getReader()), texts);
-    assert.deepEqual(await closed, [1000, ""]);
+    for (const length of [1, 100]) {
+      const { readable, peer, closed } = await connected(context);
+      let answered = false;
+      void closed.then(() => {
+        answered = true;
+      });
+      const texts = Array.from({ length }, (_, i) => `${i}`);
+      for (const text of texts) peer.send(text);
+      // A close frame from the client would show that the client has read all earlier messages.
+      peer.close(1000);
+      for (let i = 0; i < 100; i++) await turn();
+      assert.equal(answered, false);
+      assert.deepEqual(await rest(readable.getReader()), texts);
+      assert.deepEqual(await closed, [1000, ""]);
+    }
   });
 
   describe("closed", () => {
@@ -198,6 +205,73 @@ describe("WebSocketStream", () => {
     }
   });
 
+  for (const [does, messages] of [
+    ["one unread message", ["a"]],
+    ["two unread messages", ["a", "b"]],
+  ] as const) {
+    test(`delivers ${does} before the error of a lost connection`, async (context) => {
+      let peer: TcpSocket | undefined;
+      const url = await byHand(context, SWITCH, (tcp) => {
+        peer = tcp;
+        tcp.write(Buffer.concat(["first", ...messages].map((text) => frame(1, text))));
+      });
+      const webSocket = new WebSocketStream(url);
+      const { readable, writable } = await webSocket.opened;
+      const reader = readable.getReader();
+      const writer = writable.getWriter();
+      assert.deepEqual(await reader.read(), { value: "first", done: false });
+      // In the next iteration of the event loop, the client has received the second message, and has stopped reading.
+      await turn();
+      assert.ok(peer !== undefined);
+      reset(peer);
+      // Only a write can notice the lost connection, because the client does not read.
+      const failed = isWebSocketError(1006);
+      await assert.rejects(async () => {
+        for (;;) {
+          await writer.write("lost");
+          await turn();
+        }
+      }, failed);
+      await assert.rejects(webSocket.closed, failed);
+      for (const value of messages) {
+        assert.deepEqual(await reader.read(), { value, done: false });
+      }
+      // A read that waits for ever loses the race.
+      const next = reader.read().catch((error: unknown) => error);
+      assert.ok(failed(await Promise.race([next, turn()])));
+    });
+  }
+
+  test("receives many pings while no write is pending", async (context) => {
+    const url = await byHand(context, SWITCH, (tcp) => {
+      // The pongs exceed the high-water mark of the client's socket. When the server has received pongs, the socket has
+      // drained.
+      tcp.write(Buffer.alloc(60_000, frame(9)));
+      tcp.once("data", () => tcp.write(frame(1, "last")));
+    });
+    const { readable } = await new WebSocketStream(url).opened;
+    assert.equal((await readable.getReader().read()).value, "last");
+  });
+
+  test("a write during the closing handshake is rejected when the WebSocket is closed", async (context) => {
+    let peer: TcpSocket | undefined;
+    const url = await byHand(context, SWITCH, (tcp) => {
+      peer = tcp;
+    });
+    const webSocket = new WebSocketStream(url);
+    const { writable } = await webSocket.opened;
+    assert.ok(peer !== undefined);
+    const answer = once(peer, "data");
+    peer.write(frame(8, Uint8Array.of(3, 0xe8)));
+    await answer;
+    const write = writable.getWriter().write("late");
+    // The write reaches the WebSocket before the end of TCP.
+    await turn();
+    peer.end();
+    await assert.rejects(write, { name: "InvalidStateError", message: "the WebSocket is closed" });
+    assert.deepEqual(await webSocket.closed, { closeCode: 1000, reason: "" });
+  });
+
   describe("closing by the caller", () => {
     type Connected = Awaited<ReturnType<typeof connected>>;
     const cases: readonly (readonly [string, (ours: Connected) => unknown, number, string])[] = [
@@ -213,6 +287,15 @@ describe("WebSocketStream", () => {
         "why",
       ],
       ["cancel()", ({ readable }) => readable.cancel(), 1005, ""],
+      [
+        "cancel() before sent messages are received",
+        ({ peer, readable }) => {
+          for (const text of ["a", "b"]) peer.send(text);
+          return readable.cancel();
+        },
+        1005,
+        "",
+      ],
       [
         "cancel() with a WebSocketError",
         ({ readable }) => readable.cancel(new WebSocketError("", { reason: "why" })),
@@ -265,10 +348,13 @@ describe("WebSocketStream", () => {
   describe("while the WebSocket connects", () => {
     test("both promises are rejected if the server refuses the handshake", async (context) => {
       const url = await byHand(context, () => "HTTP/1.1 403 Forbidden\r\n\r\n");
-      const webSocket = new WebSocketStream(url);
+      const { signal } = new AbortController();
+      const webSocket = new WebSocketStream(url, { signal });
       await assert.rejects(webSocket.opened, /status 403/);
       await assert.rejects(webSocket.opened, isWebSocketError(1006));
       await assert.rejects(webSocket.closed, isWebSocketError(1006));
+      // A program may use one signal for many attempts to connect, so no listener must remain.
+      assert.deepEqual(getEventListeners(signal, "abort"), []);
     });
 
     test("close() rejects both promises", async (context) => {
@@ -306,20 +392,23 @@ describe("WebSocketStream", () => {
   });
 
   test("throws for invalid URLs, options and close codes, and rejects invalid chunks", async (context) => {
-    for (const [url, options, name] of [
+    for (const [url, options, name, message = /./] of [
       ["nothing", {}, "SyntaxError"],
       ["ws://x/#", {}, "SyntaxError"],
       ["ws://x/", { protocols: ["a", "a"] }, "SyntaxError"],
-      ["ws://x/", { signal: {} }, "TypeError"],
+      ["ws://x/", { signal: {} }, "TypeError", "signal must be an AbortSignal, got an object"],
       ["ws://x/", { protocol: 1 }, "TypeError"],
       ["ws://x/", { timeout: -1 }, "RangeError"],
     ] as const) {
-      assert.throws(() => new WebSocketStream(url, Object(options)), { name });
+      assert.throws(() => new WebSocketStream(url, Object(options)), { name, message });
     }
     const { webSocket, writable } = await connected(context);
     assert.throws(() => webSocket.close({ closeCode: 1001 }), { name: "InvalidAccessError" });
     assert.throws(() => webSocket.close({ reason: "x".repeat(124) }), { name: "SyntaxError" });
-    await assert.rejects(writable.getWriter().write(Object(new Blob(["x"]))), TypeError);
+    await assert.rejects(writable.getWriter().write(Object(new Blob(["x"]))), {
+      name: "TypeError",
+      message: "a Blob cannot be written: write the result of its arrayBuffer()",
+    });
   });
 
   test("pipeTo() writes all messages to another stream, and resolves after the close", async (context) => {
