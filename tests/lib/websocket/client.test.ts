@@ -3,9 +3,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { EventEmitter, once } from "node:events";
+import { mkdtempSync, openAsBlob, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server as HttpServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Duplex, PassThrough } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
 import { promisify } from "node:util";
@@ -385,6 +388,58 @@ describe("WebSocket", () => {
     assert.deepEqual([await first.text(), second, third.size], ["from a Blob", "behind it", 2]);
     socket.close();
     assert.deepEqual(await ended(socket), { code: 1005, reason: "", error: "" });
+  });
+
+  test("a message does not overtake a Blob that is still being read, without compression either", async (context) => {
+    const socket = new WebSocket(await echo(context), [], { perMessageDeflate: false });
+    socket.binaryType = "nodebuffer";
+    await once(socket, "open");
+    const got: string[] = [];
+    socket.onmessage = ({ data }) => void got.push(`${data}`);
+    socket.send(new Blob(["Blob"]));
+    socket.send("text");
+    socket.send(Buffer.from("bytes"));
+    await until(() => got.length === 3);
+    assert.deepEqual(got, ["Blob", "text", "bytes"]);
+    socket.close();
+  });
+
+  test("a Blob is compressed like other messages", async (context) => {
+    const received = new PassThrough();
+    const answer = (key: string): string =>
+      SWITCH(key, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    const socket = new WebSocket(await byHand(context, answer, (tcp) => tcp.pipe(received)));
+    await once(socket, "open");
+    socket.send(new Blob(["compressible ".repeat(500)]));
+    const [chunk] = await once(received, "data");
+    // The byte has FIN, RSV1 and the binary opcode.
+    assert.equal(chunk[0], 0xc2);
+    socket.close();
+  });
+
+  test("a Blob that cannot be read ends the connection with an error", async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), "barewire-"));
+    context.after(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "file");
+    writeFileSync(file, "content");
+    const blob = await openAsBlob(file);
+    const socket = new WebSocket(await echo(context));
+    await once(socket, "open");
+    // The Blob refers to the content that the file had when it was opened.
+    writeFileSync(file, "other content");
+    socket.send(blob);
+    const { code, error } = await ended(socket);
+    assert.equal(code, 1006);
+    assert.notEqual(error, "");
+  });
+
+  test('data of the type "nodebuffer" has memory of its own', async (context) => {
+    const url = await byHand(context, SWITCH, (tcp) => tcp.write(frame(2, Uint8Array.of(1, 2, 3))));
+    const socket = new WebSocket(url);
+    socket.binaryType = "nodebuffer";
+    const [{ data }] = await once(socket, "message");
+    assert.deepEqual([data.byteOffset, data.buffer.byteLength], [0, 3]);
+    socket.close();
   });
 
   for (const [does, theirs, ours] of [

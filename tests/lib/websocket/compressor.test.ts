@@ -162,6 +162,61 @@ describe("permessage-deflate", () => {
     assert.equal(await client.closed, 1000);
   });
 
+  for (const [what, offer, options, message, first] of [
+    ["that is too short to compress", "permessage-deflate", { threshold: 100 }, "short", "81"],
+    [
+      "that is compressed without context takeover",
+      "permessage-deflate; server_no_context_takeover",
+      { threshold: 0 },
+      "short",
+      "c1",
+    ],
+  ] as const) {
+    test(`a message ${what} is written at once, before terminate()`, async (context) => {
+      const { client, ours } = await raw(context, { perMessageDeflate: options }, offer);
+      // The second message takes the thread pool. When it has been sent, the connection does not need the pool any more.
+      ours.send(message);
+      ours.send("x".repeat(100_000));
+      await until(() => ours.bufferedAmount === 0);
+      ours.send(message);
+      ours.terminate();
+      const received = await client.closed;
+      const frames = readFrames(received.subarray(received.indexOf("\r\n\r\n") + 4));
+      const kinds = frames.map((each) => each.first.toString(16));
+      assert.deepEqual(kinds, [first, "c1", first]);
+    });
+  }
+
+  test("a binary message is compressed like a text message", async (context) => {
+    const { client, ours } = await raw(context);
+    ours.send(Buffer.from(TEXT));
+    await client.until("\xc2");
+  });
+
+  test("after close(), no message can be sent, even while earlier messages wait to be compressed", async (context) => {
+    const { ours, client } = await raw(context, { perMessageDeflate: { threshold: 0 } });
+    for (let i = 0; i < 20; i++) ours.send(TEXT);
+    ours.close(1000);
+    assert.equal(ours.open, false);
+    for (const send of [() => ours.send("x"), () => ours.send(bytes("01")), () => ours.ping()]) {
+      assert.throws(send, { code: "ERR_NOT_OPEN" });
+    }
+    await client.until("\x88\x02\x03\xe8");
+  });
+
+  test('send() returns false while too many bytes wait to be compressed, until "drain"', async (context) => {
+    const { server, port } = await serveWebSocket(context, { perMessageDeflate: { threshold: 0 } });
+    const client = new WebSocketClient(port, "/", { perMessageDeflate: true });
+    const [ours] = await Promise.all([connection(server), client.opened()]);
+    for (let round = 0; round < 2; round++) {
+      const drained = new Promise<void>((resolve) => ours.once("drain", resolve));
+      let sent = 1;
+      while (ours.send(TEXT)) sent++;
+      await drained;
+      for (let n = 0; n < sent; n++) assert.equal(await client.next(), TEXT);
+    }
+  });
+
   test("terminate() drops messages that wait to be compressed, without an error", async (context) => {
     const { server, port } = await serveWebSocket(context, { perMessageDeflate: { threshold: 0 } });
     for (const noContext of [false, true]) {

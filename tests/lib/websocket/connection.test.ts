@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
+import { createServer } from "node:http";
 import { Socket as TcpSocket } from "node:net";
+import { Duplex } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
 import { constants, deflateRawSync } from "node:zlib";
 import { EMPTY } from "../../../protocol/bytes.ts";
@@ -12,12 +14,13 @@ import {
   WebSocket,
   type WebSocketConnection,
   WebSocketError,
+  WebSocketServer,
   WebSocketStream,
 } from "../../../websocket.ts";
 import { byHand, SWITCH } from "../../support/by-hand.ts";
 import { Clock } from "../../support/clock.ts";
 import { describeFrames, frame } from "../../support/frame.ts";
-import { reset, TcpClient, turn, until, upgradeRequest } from "../../support/net.ts";
+import { listen, reset, TcpClient, turn, until, upgradeRequest } from "../../support/net.ts";
 import { bytes } from "../../support/split.ts";
 import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 
@@ -162,6 +165,108 @@ describe("Connection", () => {
     reset(client.socket);
     await closed;
     assert.ok(sent.length <= 1);
+  });
+
+  test("close() twice ends TCP 30 seconds after the first call", async (context) => {
+    const clock = new Clock(context);
+    const { ours } = await connect(context);
+    const closed = closeOf(ours);
+    ours.close(1000);
+    clock.tick(29_999);
+    ours.close(1000);
+    clock.tick(1);
+    assert.deepEqual(await closed, [1006, "", undefined]);
+    // A connection that has ended needs no timer.
+    ours.close(1000);
+    assert.equal(clock.timers, 0);
+  });
+
+  test("RFC 6455 §5.2 fails with 1002 for a compressed frame if no extension was negotiated", async (context) => {
+    const { client, frames } = await connect(context);
+    client.write(frame(1, "text", { rsv: 4, key: KEY }));
+    assert.match((await frames()).join(), /^close 1002 /);
+  });
+
+  test("emits no pong for a close frame", async (context) => {
+    const { client, ours } = await connect(context);
+    ours.on("pong", () => assert.fail("a pong was emitted"));
+    const closed = closeOf(ours);
+    client.write(frame(8, bytes("03 e8"), { key: KEY }));
+    assert.deepEqual(await closed, [1000, "", undefined]);
+  });
+
+  test('emits "drain" once after send() returned false, and otherwise not', async (context) => {
+    const { client, ours } = await connect(context);
+    let drains = 0;
+    ours.on("drain", () => drains++);
+    assert.equal(ours.send("small"), true);
+    await client.until("small");
+    assert.equal(drains, 0);
+    assert.equal(ours.send("x".repeat(1_000_000)), false);
+    await until(() => drains > 0);
+    assert.equal(ours.send("small again"), true);
+    await client.until("small again");
+    assert.equal(drains, 1);
+  });
+
+  test("has no TCP timeout, and sends small messages without delay (RFC 896)", async (context) => {
+    const delays = context.mock.method(TcpSocket.prototype, "setNoDelay");
+    const http = createServer().setTimeout(5_000);
+    const server = new WebSocketServer({ server: http });
+    const port = await listen(http);
+    context.after(() => http.close());
+    const accepted = new Promise<TcpSocket>((resolve) =>
+      server.once("connection", (_ours, { socket }) => resolve(socket)),
+    );
+    const client = new TcpClient(port).write(upgradeRequest("/"));
+    const socket = await accepted;
+    assert.equal(socket.timeout, 0);
+    const ours = delays.mock.calls.filter((call) => call.this === socket);
+    assert.deepEqual(ours.at(-1)?.arguments, [true]);
+    client.socket.destroy();
+  });
+
+  test("ends when the client has ended TCP before the handshake is answered", async (context) => {
+    const server = new WebSocketServer({ noServer: true });
+    const stream = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
+    stream.push(null);
+    await once(stream.resume(), "end");
+    const http = createServer().on("upgrade", (request, socket, head) => {
+      server.handleUpgrade(request, stream, head);
+      socket.destroy();
+    });
+    const port = await listen(http);
+    context.after(() => http.close());
+    const closed = new Promise<unknown[]>((resolve) =>
+      server.once("connection", (ours) => resolve(closeOf(ours))),
+    );
+    new TcpClient(port).write(upgradeRequest("/"));
+    assert.deepEqual(await closed, [1006, "", undefined]);
+  });
+
+  test("pause() after resume() takes effect before the next message", async (context) => {
+    const { ours, tcp, peer } = await accept(context, false);
+    const log: unknown[] = [];
+    ours.on("message", (data) => {
+      log.push(data);
+      ours.pause();
+    });
+    ours.pause();
+    peer.write(Buffer.concat([1, 2].map((n) => frame(1, `${n}`, { key: KEY }))));
+    await until(() => tcp.readableLength > 0);
+    ours.resume();
+    ours.pause();
+    await turn();
+    assert.deepEqual([log, tcp.isPaused()], [[], true]);
+    ours.resume();
+    await until(() => log.length > 0);
+    await turn();
+    // The listener of the first message has paused the connection again.
+    assert.deepEqual([log, tcp.isPaused()], [["1"], true]);
+    ours.resume();
+    await until(() => log.length === 2);
+    await turn();
+    assert.deepEqual([log, tcp.isPaused()], [["1", "2"], true]);
   });
 
   test("limits the pongs that wait for a client that does not read them", async (context) => {
