@@ -11,7 +11,7 @@ import { describe, type TestContext, test } from "node:test";
 import { runInNewContext } from "node:vm";
 
 import { WebSocketServer as StockServer } from "ws";
-
+import { errorOfClose } from "../../../lib/websocket/error.ts";
 import {
   type WebSocketConnection,
   WebSocketError,
@@ -443,5 +443,21 @@ describe("WebSocketError", () => {
     assert.throws(() => new WebSocketError("", { reason: "x".repeat(124) }), {
       name: "SyntaxError",
     });
+  });
+
+  test("has the message, the close code and the reason of a WebSocket that was closed, and its cause if there is one", () => {
+    const cause = new Error("broken");
+    for (const [code, reason, error, message] of [
+      [1006, "", undefined, "the WebSocket was closed with 1006"],
+      [4000, "why", undefined, "the WebSocket was closed with 4000: why"],
+      [1006, "", cause, "the WebSocket was closed with 1006: broken"],
+    ] as const) {
+      const made = errorOfClose(code, reason, error);
+      assert.equal(made.message, message);
+      assert.ok(isWebSocketError(code, reason)(made));
+      assert.equal(Object.hasOwn(made, "cause"), error !== undefined);
+      assert.equal(made.cause, error);
+    }
+    assert.equal(new WebSocketError().message, "");
   });
 });
