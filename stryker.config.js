@@ -20,7 +20,8 @@ export default {
       "tests/lib/websocket/!(client-autobahn).test.ts",
       "tests/limits/websocket-server.test.ts",
     ],
-    nodeArgs: [...NODE_ARGS, "--test-reporter=tap"],
+    // Many changes let a test wait for ever. Node notices this sooner than Stryker does.
+    nodeArgs: [...NODE_ARGS, "--test-reporter=tap", "--test-timeout=5000"],
   },
   coverageAnalysis: "perTest",
   concurrency: 1,
