@@ -13,7 +13,6 @@ import { type Bytes, concat } from "../../protocol/bytes.ts";
 import {
   type DeflateDirection,
   directionOf,
-  EMPTY_BLOCK,
   SlidingWindow,
   withoutTail,
   withTail,
@@ -82,10 +81,13 @@ export class MessageDeflate {
     this.#theirs = directionOf(role === "server" ? "client" : "server", parameters);
   }
 
-  /** Compresses a message synchronously. Returns `undefined` if the caller must use compress(). RFC 7692 §7.2.1. */
+  /**
+   * Compresses a message synchronously. Returns `undefined` if the caller must use compress(). RFC 7692 §7.2.1.
+   *
+   * @param message must not be empty
+   */
   compressNow(message: Bytes): Bytes | undefined {
     if (message.length > SMALL || this.#ours.takeover || this.#closed) return undefined;
-    if (message.length === 0) return EMPTY_BLOCK;
     // A smaller window that the message fits into takes less time to set up, and does not change the result.
     const wanted = Math.ceil(Math.log2(message.length + LOOKAHEAD));
     const options: ZlibOptions = {
@@ -103,9 +105,8 @@ export class MessageDeflate {
     }
   }
 
-  /** Compresses a message in the thread pool. RFC 7692 §7.2.1. */
+  /** Compresses a message in the thread pool. RFC 7692 §7.2.1. @param message must not be empty */
   async compress(message: Bytes): Promise<Bytes> {
-    if (message.length === 0) return EMPTY_BLOCK;
     const release = await SLOTS.take();
     try {
       if (this.#closed) throw CLOSED;

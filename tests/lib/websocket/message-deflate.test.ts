@@ -10,7 +10,7 @@ import { MessageDeflate } from "../../../lib/websocket/message-deflate.ts";
 import { Random, seed } from "../../support/random.ts";
 import { bytes } from "../../support/split.ts";
 
-const MESSAGES = ["", "a", "the same words again and again, ".repeat(50)].map((text) =>
+const MESSAGES = ["a", "the same words again and again, ".repeat(50)].map((text) =>
   Buffer.from(text),
 );
 
@@ -300,6 +300,16 @@ describe("MessageDeflate and earlier messages", () => {
     setImmediate(() => server.close());
     await assert.rejects(job, /closed/);
     await assert.rejects(server.compress(message), /closed/);
+  });
+
+  test("compress() rejects with the error of zlib, which is not an uncaught exception", async (context) => {
+    const zlib = process.getBuiltinModule("node:zlib");
+    const created = context.mock.method(zlib, "createDeflateRaw");
+    const server = end("server");
+    await server.compress(Buffer.from("creates the stream"));
+    const job = server.compress(new Random(seed).bytes(1_000_000));
+    setImmediate(() => created.mock.calls[0]?.result?.destroy(new Error("out of memory")));
+    await assert.rejects(job, /out of memory/);
   });
 
   for (const windowBits of [9, 11, 15]) {
