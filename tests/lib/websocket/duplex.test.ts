@@ -487,7 +487,8 @@ describe("createWebSocketStream", () => {
     const bytes = { objectMode: false, writableObjectMode: false };
     createWebSocketStream(ours, Object({ ...supported, ...bytes })).on("error", () => {});
     for (const each of [socket, ours]) {
-      assert.throws(() => createWebSocketStream(each), { code: "ERR_INVALID_ARG_TYPE" });
+      const message = "the WebSocket already has a stream";
+      assert.throws(() => createWebSocketStream(each), { code: "ERR_INVALID_ARG_TYPE", message });
     }
     ours.terminate();
     await once(socket, "close");
@@ -495,9 +496,13 @@ describe("createWebSocketStream", () => {
     const theirs = await connection(server);
     closed.close();
     await once(closed, "close");
-    assert.throws(() => createWebSocketStream(closed), { code: "ERR_NOT_OPEN" });
+    const isClosed = {
+      code: "ERR_NOT_OPEN",
+      message: 'cannot send on a WebSocket in the state "closed"',
+    };
+    assert.throws(() => createWebSocketStream(closed), isClosed);
     await until(() => !theirs.open);
-    assert.throws(() => createWebSocketStream(theirs), { code: "ERR_NOT_OPEN" });
+    assert.throws(() => createWebSocketStream(theirs), isClosed);
   });
 
   test('delivers messages to the stream, and not to "message" listeners', async (context) => {
