@@ -505,6 +505,18 @@ describe("createWebSocketStream", () => {
     assert.throws(() => createWebSocketStream(theirs), isClosed);
   });
 
+  test("can be created for a WebSocket that is open already", async (context) => {
+    const { server, port } = await serveWebSocket(context);
+    server.on("connection", (ours) => ours.on("message", (data) => ours.send(data)));
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+    await once(socket, "open");
+    const stream = createWebSocketStream(socket);
+    stream.write("back");
+    assert.equal(`${(await once(stream, "data"))[0]}`, "back");
+    stream.end();
+    await once(stream, "close");
+  });
+
   test('delivers messages to the stream, and not to "message" listeners', async (context) => {
     const { server, port } = await serveWebSocket(context);
     const accepted = connection(server);
