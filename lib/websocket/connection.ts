@@ -531,7 +531,6 @@ export class Connection implements Wire, CompressorHost {
         this.drained();
       });
     queue.last = last;
-    this.#wasCongested ||= this.congested;
   }
 
   /**

@@ -369,6 +369,7 @@ test("NODE_DEBUG=barewire:websocket logs the connections and refusals of a WebSo
   const program = `
     import { once } from "node:events";
     import { request } from "node:http";
+    import { createConnection } from "node:net";
     import { WebSocket, WebSocketServer } from "./websocket.ts";
     const options = { port: 0, host: "127.0.0.1", maxConnections: 1, perMessageDeflate: true };
     const server = new WebSocketServer(options);
@@ -384,6 +385,19 @@ test("NODE_DEBUG=barewire:websocket logs the connections and refusals of a WebSo
       await once(second, "close");
       first.close(1000, "bye");
       await once(first, "close");
+      const lines = [
+        "GET /raw HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+      ];
+      const raw = createConnection(port, "127.0.0.1").resume();
+      raw.write(lines.join("\\r\\n") + "\\r\\n\\r\\n");
+      // A text frame without a masking key.
+      raw.end(Uint8Array.of(0x81, 0x00));
+      await once(raw, "close");
       await server.close();
     });`;
   const log = async (debug: string): Promise<string> => {
@@ -399,6 +413,8 @@ test("NODE_DEBUG=barewire:websocket logs the connections and refusals of a WebSo
     // The server's close frame answers the client's, without a reason.
     "the connection with 127.0.0.1:port ends: 1000 ",
     "the connection with 127.0.0.1:port ends: 1000 bye",
+    "the connection with 127.0.0.1:port ends: 1006 a client's frame is not masked (RFC 6455 §5.1)",
+    "the connection with 127.0.0.1:port is open",
     ...Array(2).fill("the connection with 127.0.0.1:port is open, with permessage-deflate"),
   ]);
   assert.equal(await log(""), "");

@@ -196,9 +196,16 @@ describe("Connection", () => {
   });
 
   test('emits "drain" once after send() returned false, and otherwise not', async (context) => {
-    const { client, ours } = await connect(context);
+    const { server, port } = await serveWebSocket(context);
     let drains = 0;
-    ours.on("drain", () => drains++);
+    const accepted = new Promise<WebSocketConnection>((resolve) =>
+      server.once("connection", (ours) => {
+        ours.on("drain", () => drains++);
+        resolve(ours);
+      }),
+    );
+    const client = new TcpClient(port).write(upgradeRequest("/"));
+    const ours = await accepted;
     assert.equal(ours.send("small"), true);
     await client.until("small");
     assert.equal(drains, 0);
@@ -263,6 +270,10 @@ describe("Connection", () => {
     await turn();
     // The listener of the first message has paused the connection again.
     assert.deepEqual([log, tcp.isPaused()], [["1"], true]);
+    ours.resume();
+    ours.pause();
+    await turn();
+    assert.deepEqual(log, ["1"]);
     ours.resume();
     await until(() => log.length === 2);
     await turn();
