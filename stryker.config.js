@@ -20,7 +20,7 @@ export default {
       "tests/lib/websocket/!(client-autobahn).test.ts",
       "tests/limits/websocket-server.test.ts",
     ],
-    // Many changes let a test wait for ever. Node notices this sooner than Stryker does.
+    // Many changes make a test hang. This limit ends it earlier than that of Stryker.
     nodeArgs: [...NODE_ARGS, "--test-reporter=tap", "--test-timeout=5000"],
   },
   coverageAnalysis: "perTest",

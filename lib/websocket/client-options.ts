@@ -39,7 +39,8 @@ export interface WebSocketDeflateOptions extends DeflatePreferences {
 
 /**
  * The options of the WebSocket client, in addition to those of `https.request()`. Of these, `host`, `hostname`, `method`,
- * `path`, `port` and `protocol` have no effect, because the URL replaces them. A browser's `WebSocket` has no options.
+ * `path`, `port` and `protocol` have no effect, because the URL replaces them. For a URL with the scheme wss or https,
+ * `createConnection` must return a connection with TLS. A browser's `WebSocket` has no options.
  *
  * @example
  * const socket = new WebSocket("ws://localhost:8080", [], {

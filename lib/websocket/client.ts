@@ -24,6 +24,7 @@ import { CloseEvent, ErrorEvent, type Handler, HandlerSlot } from "./events.ts";
 import { type Agreement, Opening } from "./opening.ts";
 import { resumeSocket } from "./resume-socket.ts";
 import {
+  type SendResult,
   STREAM,
   type StreamedSocket,
   type StreamSink,
@@ -288,12 +289,12 @@ export class WebSocket extends EventTarget implements StreamSource {
     if (this.readyState > OPEN) throw new NotOpenError("closed");
     this.#stream = sink;
     const isConnecting = (): boolean => this.#state === CONNECTING;
-    const send = (message: string | Bytes): boolean => {
+    const send = (message: string | Bytes): SendResult => {
       const connection = this.#connection;
-      if (!connection?.open) return false;
+      if (!connection?.open) return "closed";
       if (typeof message === "string") connection.sendText(message);
       else connection.sendBinary(message);
-      return !connection.congested;
+      return connection.congested ? "full" : "ready";
     };
     return {
       get connecting() {
@@ -331,7 +332,7 @@ export class WebSocket extends EventTarget implements StreamSource {
       threshold,
     });
     if (this.#options.autoUnref && socket instanceof TcpSocket) socket.unref();
-    socket.unshift(head);
+    if (head.length > 0) socket.unshift(head);
     // Reading starts in the next iteration of the event loop. Listeners that are added before that, even after an `await`,
     // receive the first message.
     socket.pause();

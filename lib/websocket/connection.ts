@@ -531,6 +531,7 @@ export class Connection implements Wire, CompressorHost {
         this.drained();
       });
     queue.last = last;
+    this.#wasCongested ||= this.congested;
   }
 
   /**

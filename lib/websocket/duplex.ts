@@ -100,11 +100,13 @@ type Callback = (error?: Error | null) => void;
 
 /** A write or end() that is not finished. */
 interface Waiting {
-  /** Repeats the call when the WebSocket is open. `undefined` if the message was sent or the WebSocket is closing. */
-  readonly retry?: () => void;
   readonly callback: Callback;
+  /** Repeats the call when the WebSocket is open. Default: the call is not repeated. */
+  readonly retry?: () => void;
+  /** Whether the message was sent, so that onDrain() finishes the write. Otherwise onClose() does. Default: `false`. */
+  readonly isSent?: boolean;
   /** Whether end() has started the closing handshake. Default: `false`. */
-  readonly isClosing?: boolean;
+  readonly isFinal?: boolean;
 }
 
 class WebSocketDuplex extends Duplex implements StreamSink {
@@ -127,9 +129,11 @@ class WebSocketDuplex extends Duplex implements StreamSink {
   // The methods that the WebSocket calls.
 
   onOpen(): void {
-    const retry = this.#waiting?.retry;
+    const waiting = this.#waiting;
+    // A listener for "open" may have written to the stream already. That message was sent.
+    if (waiting?.retry === undefined) return;
     this.#waiting = undefined;
-    retry?.();
+    waiting.retry();
   }
 
   onMessage(message: string | Bytes): void {
@@ -139,12 +143,13 @@ class WebSocketDuplex extends Duplex implements StreamSink {
         : Buffer.from(message.buffer, message.byteOffset, message.byteLength);
     // Pushing an empty string does not end the stream. In object mode the program reads the empty string. Otherwise
     // node:stream ignores the empty string.
-    if (!this.push(chunk, "utf8")) this.#socket.pause();
+    const wantsMore = typeof chunk === "string" ? this.push(chunk, "utf8") : this.push(chunk);
+    if (!wantsMore) this.#socket.pause();
   }
 
   onDrain(): void {
     const waiting = this.#waiting;
-    if (waiting === undefined || waiting.isClosing) return;
+    if (waiting?.isSent !== true) return;
     this.#waiting = undefined;
     waiting.callback();
   }
@@ -159,7 +164,7 @@ class WebSocketDuplex extends Duplex implements StreamSink {
     else if (this.readableLength > 0) this.#failure = end;
     else this.destroy(end);
     // A pending write always fails, because the peer may not have received the message.
-    waiting?.callback(isOrdinary && waiting.isClosing ? null : end);
+    waiting?.callback(isOrdinary && waiting.isFinal ? null : end);
     this.#destroyed?.();
   }
 
@@ -185,9 +190,9 @@ class WebSocketDuplex extends Duplex implements StreamSink {
       this.#waiting = { retry, callback };
       return;
     }
-    // If the WebSocket is closing, onClose() finishes the write with an error that contains the close code.
-    if (this.#socket.send(chunk)) callback();
-    else this.#waiting = { callback };
+    const result = this.#socket.send(chunk);
+    if (result === "ready") callback();
+    else this.#waiting = { callback, isSent: result === "full" };
   }
 
   override _final(callback: Callback): void {
@@ -196,7 +201,7 @@ class WebSocketDuplex extends Duplex implements StreamSink {
     } else if (this.#socket.connecting) {
       this.#waiting = { retry: () => this._final(callback), callback };
     } else {
-      this.#waiting = { callback, isClosing: true };
+      this.#waiting = { callback, isFinal: true };
       this.#socket.close(NORMAL_CLOSURE);
     }
   }

@@ -73,9 +73,9 @@ export class Opening {
   constructor(url: URL, options: OpeningOptions, sink: OpeningSink) {
     this.#options = options;
     this.#sink = sink;
-    // The user and password of the URL become a header field, so that redirectHeaders() can remove the field when the server
-    // redirects to another host.
-    this.#ask(url, { ...authorization(url), ...options.headers });
+    // The user and password become a header field, so that redirectHeaders() can remove the field when the server redirects
+    // to another host.
+    this.#ask(url, { ...authorization(url, options.request.auth), ...options.headers });
     this.#timer = setTimeout(
       () => this.#fail(new Error("the opening handshake has timed out")),
       options.handshakeTimeout,
@@ -96,11 +96,13 @@ export class Opening {
     // the request.
     const secure = url.protocol === "wss:" || url.protocol === "https:";
     const request = (secure ? requestHttps : requestHttp)({
-      // An upgraded connection must not be shared with other requests. With an agent, node:http ignores createConnection().
+      // The client does not use an idle connection of an earlier request. With an agent, node:http ignores createConnection().
       agent: more.createConnection === undefined ? false : undefined,
-      // Without an agent, node:http does not know which port to omit from Host.
-      defaultPort: secure ? 443 : 80,
       ...more,
+      // Without an agent, node:http does not know which port to omit from Host.
+      defaultPort: more.defaultPort ?? (secure ? 443 : 80),
+      // The header field Authorization contains `auth`, unless redirectHeaders() has removed it.
+      auth: undefined,
       method: "GET",
       protocol: secure ? "https:" : "http:",
       hostname: undefined,
@@ -174,11 +176,17 @@ export class Opening {
   }
 }
 
-/** Returns the user and password of a URL as a header field (RFC 7617 §2). */
-function authorization({ username, password }: URL): HeaderFields {
-  if (username === "" && password === "") return {};
+/**
+ * Returns the user and password of a URL as a header field (RFC 7617 §2).
+ *
+ * @param auth the user and password, with a colon in between, for a URL that has neither. Default: no header field
+ */
+function authorization({ username, password }: URL, auth?: string | null): HeaderFields {
+  const hasOwn = username !== "" || password !== "";
+  if (!hasOwn && !auth) return {};
   const bytes = `${username}:${password}`.replace(/%([0-9a-f]{2})/gi, (_, hex) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
-  return { Authorization: `Basic ${Buffer.from(bytes, "latin1").toString("base64")}` };
+  const credentials = hasOwn ? Buffer.from(bytes, "latin1") : Buffer.from(`${auth}`);
+  return { Authorization: `Basic ${credentials.toString("base64")}` };
 }

@@ -471,7 +471,10 @@ export class WebSocketConnection
     this.#stream = sink;
     return {
       connecting: false,
-      send: (message) => this.open && this.send(message),
+      send: (message) => {
+        if (!this.open) return "closed";
+        return this.send(message) ? "ready" : "full";
+      },
       pause: () => this.pause(),
       resume: () => this.resume(),
       close: (code, reason) => this.close(code, reason),

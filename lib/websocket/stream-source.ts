@@ -32,15 +32,21 @@ export interface StreamSink {
   onClose(code: number, reason: string, error: Error | undefined): void;
 }
 
+/**
+ * What send() has done:
+ *
+ * - "ready": the message was sent, and the next message may follow.
+ * - "full": the message was sent, but the next message should wait for onDrain().
+ * - "closed": the message was not sent, because the WebSocket is closing or closed.
+ */
+export type SendResult = "ready" | "full" | "closed";
+
 /** The methods of a WebSocket that the stream calls. */
 export interface StreamedSocket {
   /** Whether the opening handshake of a client is not finished. */
   readonly connecting: boolean;
-  /**
-   * Sends a message. Returns `false` if the next message should wait for onDrain(), or if the WebSocket is closing or
-   * closed. In the second case the message is not sent.
-   */
-  send(message: string | Bytes): boolean;
+  /** Sends a message, unless the WebSocket is closing or closed. */
+  send(message: string | Bytes): SendResult;
   /**
    * Stops reading until resume() is called. When the connection ends, all received messages are delivered, and pause() has
    * no effect from then on.

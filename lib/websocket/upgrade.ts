@@ -82,7 +82,7 @@ export function completeUpgrade(
   options: UpgradeOptions,
   headers: readonly string[] = [],
 ): Connection {
-  socket.unshift(head);
+  if (head.length > 0) socket.unshift(head);
   const { maxPayload, deflate, closing } = options;
   const connection = new Connection(socket, {
     role: "server",

@@ -146,8 +146,9 @@ class Streams implements StreamSink {
   // Set from the opening handshake until the stream is closed, has failed or is cancelled.
   #reading: ReadableStreamDefaultController<string | Uint8Array> | undefined;
   #writing: WritableStreamDefaultController | undefined;
-  // The write that waits for onDrain().
+  // The write that waits for onDrain(), or for onClose() if its message was not sent.
   #write: Deferred<void> | undefined;
+  #isSent = false;
   // The error with which `readable` fails after the received messages were read.
   #failure: WebSocketError | undefined;
 
@@ -212,6 +213,8 @@ class Streams implements StreamSink {
   }
 
   onDrain(): void {
+    if (!this.#isSent) return;
+    this.#isSent = false;
     this.#write?.resolve();
     this.#write = undefined;
   }
@@ -246,8 +249,9 @@ class Streams implements StreamSink {
     const message = messageOf(chunk);
     if (message instanceof Blob)
       throw new TypeError("a Blob cannot be written: write the result of its arrayBuffer()");
-    // If the WebSocket is closing, onClose() settles the write.
-    if (this.#socket.send(message)) return undefined;
+    const result = this.#socket.send(message);
+    if (result === "ready") return undefined;
+    this.#isSent = result === "full";
     this.#write = new Deferred();
     return this.#write.promise;
   }

@@ -359,6 +359,7 @@ describe("WebSocket", () => {
     ] as const) {
       const { stdout } = await promisify(execFile)(process.execPath, [...options, url, autoUnref], {
         env: ENVIRONMENT,
+        signal: context.signal,
       });
       assert.equal(stdout, printed);
     }
@@ -390,7 +391,7 @@ describe("WebSocket", () => {
     assert.deepEqual(await ended(socket), { code: 1005, reason: "", error: "" });
   });
 
-  test("a message does not overtake a Blob that is still being read, without compression either", async (context) => {
+  test("without compression, messages wait for a Blob that was sent before them", async (context) => {
     const socket = new WebSocket(await echo(context), [], { perMessageDeflate: false });
     socket.binaryType = "nodebuffer";
     await once(socket, "open");
@@ -570,6 +571,31 @@ describe("WebSocket", () => {
     assert.match((await ended(lost)).error, /too many redirections/);
   });
 
+  test("sends the option auth to the first host, and not to another host after a redirection", async (context) => {
+    const seen: unknown[] = [];
+    const target = createServer();
+    target.on("upgrade", ({ headers }) => seen.push(headers.authorization));
+    const end = await echo(context, target);
+    const first = createServer(({ headers }, response) => {
+      seen.push(headers.authorization);
+      response.writeHead(307, { Location: end }).end();
+    });
+    const port = await listen(first);
+    context.after(() => first.close());
+    const basic = (text: string): string => `Basic ${Buffer.from(text).toString("base64")}`;
+    for (const [userinfo, headers, sent] of [
+      ["", {}, basic("us\u00e9r:pass")],
+      ["other:secret@", {}, basic("other:secret")],
+      ["", { authorization: "Bearer abc" }, "Bearer abc"],
+    ] as const) {
+      const options = { auth: "us\u00e9r:pass", followRedirects: true, headers };
+      const socket = new WebSocket(`ws://${userinfo}127.0.0.1:${port}/`, [], options);
+      socket.onopen = () => socket.close();
+      await ended(socket);
+      assert.deepEqual(seen.splice(0), [sent, undefined]);
+    }
+  });
+
   test("follows ten redirections, and not an eleventh", async (context) => {
     const end = await echo(context);
     let left = 0;
@@ -604,7 +630,7 @@ describe("WebSocket", () => {
     }
   });
 
-  test("reports the handshake's error if the program's stream cannot be destroyed without an error", async (context) => {
+  test("reports the handshake's error even if destroying the program's stream fails", async (context) => {
     const uncaught = gatherUncaught(context);
     const stream = new Duplex({
       read: () => {},

@@ -1,6 +1,7 @@
 // Tests permessage-deflate over real connections: RFC 7692, with `ws` at the other end.
 
 import assert from "node:assert/strict";
+import { getDefaultHighWaterMark } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
 import {
   type CompressCallback,
@@ -174,7 +175,7 @@ describe("permessage-deflate", () => {
   ] as const) {
     test(`a message ${what} is written at once, before terminate()`, async (context) => {
       const { client, ours } = await raw(context, { perMessageDeflate: options }, offer);
-      // The second message takes the thread pool. When it has been sent, the connection does not need the pool any more.
+      // The second message is compressed in the thread pool. Then the queue is empty.
       ours.send(message);
       ours.send("x".repeat(100_000));
       await until(() => ours.bufferedAmount === 0);
@@ -215,6 +216,19 @@ describe("permessage-deflate", () => {
       await drained;
       for (let n = 0; n < sent; n++) assert.equal(await client.next(), TEXT);
     }
+  });
+
+  test('"drain" follows a send() that returned false only because of the bytes of the response to the handshake', async (context) => {
+    const { server, port } = await serveWebSocket(context, { perMessageDeflate: true });
+    const drained = new Promise<void>((resolve) => {
+      server.once("connection", (ours) => {
+        // The response to the handshake has more than 100 bytes, and is still to be written.
+        assert.equal(ours.send("x".repeat(getDefaultHighWaterMark(false) - 100)), false);
+        ours.once("drain", resolve);
+      });
+    });
+    await new WebSocketClient(port, "/", { perMessageDeflate: true }).opened();
+    await drained;
   });
 
   test("terminate() drops messages that wait to be compressed, without an error", async (context) => {

@@ -226,11 +226,11 @@ describe("Connection", () => {
       server.once("connection", (_ours, { socket }) => resolve(socket)),
     );
     const client = new TcpClient(port).write(upgradeRequest("/"));
+    context.after(() => client.socket.destroy());
     const socket = await accepted;
     assert.equal(socket.timeout, 0);
     const ours = delays.mock.calls.filter((call) => call.this === socket);
     assert.deepEqual(ours.at(-1)?.arguments, [true]);
-    client.socket.destroy();
   });
 
   test("ends when the client has ended TCP before the handshake is answered", async (context) => {

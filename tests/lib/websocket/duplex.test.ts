@@ -505,6 +505,51 @@ describe("createWebSocketStream", () => {
     assert.throws(() => createWebSocketStream(theirs), isClosed);
   });
 
+  test('finishes a large write that a listener for "open" makes', async (context) => {
+    const { server, port } = await serveWebSocket(context);
+    const received: number[] = [];
+    server.on("connection", (ours) => ours.on("message", (data) => received.push(data.length)));
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+    const written: unknown[] = [];
+    socket.onopen = () =>
+      stream.write(new Uint8Array(1_000_000), (error) => written.push(error ?? "written"));
+    const stream = createWebSocketStream(socket);
+    await until(() => written.length > 0);
+    stream.resume().end("end");
+    await once(stream, "close");
+    assert.deepEqual([written, received], [["written"], [1_000_000, 3]]);
+  });
+
+  for (const role of ["client", "server"] as const) {
+    test(`a write after close() fails even if earlier messages are sent in the meantime: ${role}`, async (context) => {
+      const { server, port } = await serveWebSocket(context);
+      const accepted = connection(server);
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+      const [theirs] = await Promise.all([accepted, once(socket, "open")]);
+      const ours = role === "client" ? socket : theirs;
+      const stream = createWebSocketStream(ours);
+      stream.on("error", () => {});
+      const result = new Promise((resolve) => {
+        ours.send(new Uint8Array(1_000_000));
+        ours.close(1000);
+        stream.write("late", resolve);
+      });
+      const error = await result;
+      assert.ok(error instanceof WebSocketError, `${error}`);
+      assert.equal(error.closeCode, 1000);
+    });
+  }
+
+  test("in object mode, reads binary messages as strings if it has an encoding", async (context) => {
+    const { server, port } = await serveWebSocket(context);
+    server.on("connection", (ours) => ours.send(Buffer.from("é")));
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+    const options = { readableObjectMode: true, encoding: "utf8" } as const;
+    const stream = createWebSocketStream(socket, options);
+    assert.deepEqual(await once(stream, "data"), ["é"]);
+    stream.destroy();
+  });
+
   test("can be created for a WebSocket that is open already", async (context) => {
     const { server, port } = await serveWebSocket(context);
     server.on("connection", (ours) => ours.on("message", (data) => ours.send(data)));

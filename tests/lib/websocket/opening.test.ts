@@ -81,7 +81,7 @@ describe("the client's opening handshake", () => {
     assert.equal(request.headers.host, `127.0.0.1:${request.port}`);
   });
 
-  test("RFC 6455 §4.1 is sent to the server of the URL, whatever the options of node:http say", async (context) => {
+  test("RFC 6455 §4.1 ignores the options host, hostname, method, path, port and protocol", async (context) => {
     const options = {
       host: "host.invalid",
       hostname: "hostname.invalid",

@@ -158,7 +158,7 @@ describe("WebSocketServer", () => {
     server.on("connection", (ours, request: IncomingMessage) => ours.send(request.url ?? ""));
     const client = new WebSocketClient(port, "/given");
     assert.equal(await client.next(), "/given");
-    // No promise delays a connection that no option has to decide about.
+    // Without `verify` and a function for `origins`, the server accepts a client synchronously.
     assert.deepEqual(accepted, [1]);
     await server.close();
     assert.equal(await client.closed, 1001);

@@ -224,10 +224,9 @@ describe("WebSocketStream", () => {
       await turn();
       assert.ok(peer !== undefined);
       reset(peer);
-      // Only a write can notice the lost connection, because the client does not read.
       const failed = isWebSocketError(1006);
       await assert.rejects(async () => {
-        for (;;) {
+        for (let n = 0; n < 10_000; n++) {
           await writer.write("lost");
           await turn();
         }
@@ -244,13 +243,28 @@ describe("WebSocketStream", () => {
 
   test("receives many pings while no write is pending", async (context) => {
     const url = await byHand(context, SWITCH, (tcp) => {
-      // The pongs exceed the high-water mark of the client's socket. When the server has received pongs, the socket has
+      // The pongs exceed the high-water mark of the client's socket. When the server has received pongs, this socket has
       // drained.
       tcp.write(Buffer.alloc(60_000, frame(9)));
       tcp.once("data", () => tcp.write(frame(1, "last")));
     });
     const { readable } = await new WebSocketStream(url).opened;
     assert.equal((await readable.getReader().read()).value, "last");
+  });
+
+  test("a write during the closing handshake is rejected even if many pongs are sent in the meantime", async (context) => {
+    const url = await byHand(context, SWITCH, (tcp) => {
+      // The client answers these pings and the close frame in one turn of the event loop, in which it also writes "late".
+      const pings = Buffer.alloc(60_000, frame(9));
+      tcp.write(Buffer.concat([pings, frame(1, "now"), frame(8, Uint8Array.of(3, 0xe8))]));
+      tcp.once("data", () => tcp.end());
+    });
+    const webSocket = new WebSocketStream(url);
+    const { readable, writable } = await webSocket.opened;
+    assert.equal((await readable.getReader().read()).value, "now");
+    const write = writable.getWriter().write("late");
+    await assert.rejects(write, { name: "InvalidStateError", message: "the WebSocket is closed" });
+    assert.deepEqual(await webSocket.closed, { closeCode: 1000, reason: "" });
   });
 
   test("a write during the closing handshake is rejected when the WebSocket is closed", async (context) => {
