@@ -20,7 +20,7 @@ export default {
       "tests/lib/websocket/!(client-autobahn).test.ts",
       "tests/limits/websocket-server.test.ts",
     ],
-    // Many changes make a test hang. This limit ends it earlier than that of Stryker.
+    // Many changes make a test hang. This limit ends it earlier than Stryker's own limit.
     nodeArgs: [...NODE_ARGS, "--test-reporter=tap", "--test-timeout=5000"],
   },
   coverageAnalysis: "perTest",

@@ -64,7 +64,7 @@ export interface WebSocketOptions extends RequestOptions {
   readonly autoUnref?: boolean;
   /**
    * Header fields of the request. Authorization, Cookie and Proxy-Authorization are removed when the request is redirected
-   * to another host, or from TLS to plain TCP. Default: none.
+   * to another host, or from TLS to plain TCP. This includes the field for the option `auth`. Default: none.
    */
   readonly headers?: Readonly<Record<string, string>>;
 }

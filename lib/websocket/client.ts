@@ -291,7 +291,7 @@ export class WebSocket extends EventTarget implements StreamSource {
     const isConnecting = (): boolean => this.#state === CONNECTING;
     const send = (message: string | Bytes): SendResult => {
       const connection = this.#connection;
-      if (!connection?.open) return "closed";
+      if (!connection?.writable) return "closed";
       if (typeof message === "string") connection.sendText(message);
       else connection.sendBinary(message);
       return connection.congested ? "full" : "ready";

@@ -151,6 +151,8 @@ export class Connection implements Wire, CompressorHost {
   #writtenLength = 0;
   // Whether the connection was congested, so that a caller may wait for onDrain().
   #wasCongested = false;
+  // Whether a message of the queue was not sent, because the connection was closing.
+  #hasDropped = false;
   // `undefined` while the queue is empty.
   #queue: SendQueue | undefined;
   #paused = false;
@@ -198,9 +200,9 @@ export class Connection implements Wire, CompressorHost {
     this.#deliverReceived();
   }
 
-  /** Reports once that the connection is no longer congested. */
+  /** Reports once that the connection is no longer congested, unless messages were lost. */
   drained(): void {
-    if (!this.#wasCongested || this.congested) return;
+    if (!this.#wasCongested || this.congested || this.#hasDropped || this.#socket.destroyed) return;
     this.#wasCongested = false;
     this.#endpoint.drained();
     this.#sink?.onDrain();
@@ -288,6 +290,11 @@ export class Connection implements Wire, CompressorHost {
   /** Whether messages may be sent. */
   get open(): boolean {
     return this.#endpoint.state === "open" && !this.#queue?.closing;
+  }
+
+  /** Whether a message may be sent, and terminate() was not called, so that the message can reach the peer. */
+  get writable(): boolean {
+    return this.open && !this.#socket.destroyed;
   }
 
   /** Whether more bytes wait than the socket's high-water mark allows, usually because the peer reads too slowly. */
@@ -510,7 +517,10 @@ export class Connection implements Wire, CompressorHost {
     const compressor =
       compress && this.#compressor?.compresses(payload.length) ? this.#compressor : undefined;
     const compressed = await compressor?.compress(payload);
-    if (this.#endpoint.state !== "open") return;
+    if (this.#endpoint.state !== "open") {
+      this.#hasDropped = true;
+      return;
+    }
     this.#unsent?.write(payload.length);
     if (compressed === undefined) this.#endpoint.sendMessage(opcode, payload);
     else this.#endpoint.sendCompressed(opcode, compressed);

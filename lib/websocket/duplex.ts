@@ -73,7 +73,8 @@ const ENDS: ReadonlySet<number> = new Set([NORMAL_CLOSURE, GOING_AWAY, NO_STATUS
  *
  * Each write sends one binary message. If `decodeStrings` is `false`, the write of a string sends a text message. By
  * default, reading returns bytes, and the boundaries of messages are lost. With `readableObjectMode`, each message is one
- * object: a string for a text message, a Buffer for a binary message.
+ * object: a string for a text message, a Buffer for a binary message. With `encoding`, a binary message is a string, too. A
+ * character that is split between two binary messages is read with the second.
  *
  * end() closes the WebSocket with 1000, and destroy() ends the TCP connection at once. If the peer closes with 1000, 1001
  * or no code, the stream ends. Any other end of the connection destroys the stream with a WebSocketError, after the
@@ -103,8 +104,8 @@ interface Waiting {
   readonly callback: Callback;
   /** Repeats the call when the WebSocket is open. Default: the call is not repeated. */
   readonly retry?: () => void;
-  /** Whether the message was sent, so that onDrain() finishes the write. Otherwise onClose() does. Default: `false`. */
-  readonly isSent?: boolean;
+  /** Whether the message was accepted, so that onDrain() finishes the write. Otherwise onClose() does. Default: `false`. */
+  readonly isAccepted?: boolean;
   /** Whether end() has started the closing handshake. Default: `false`. */
   readonly isFinal?: boolean;
 }
@@ -130,7 +131,7 @@ class WebSocketDuplex extends Duplex implements StreamSink {
 
   onOpen(): void {
     const waiting = this.#waiting;
-    // A listener for "open" may have written to the stream already. That message was sent.
+    // A listener for "open" may have called write() or end(). That call is not repeated.
     if (waiting?.retry === undefined) return;
     this.#waiting = undefined;
     waiting.retry();
@@ -149,7 +150,7 @@ class WebSocketDuplex extends Duplex implements StreamSink {
 
   onDrain(): void {
     const waiting = this.#waiting;
-    if (waiting?.isSent !== true) return;
+    if (waiting?.isAccepted !== true) return;
     this.#waiting = undefined;
     waiting.callback();
   }
@@ -192,7 +193,7 @@ class WebSocketDuplex extends Duplex implements StreamSink {
     }
     const result = this.#socket.send(chunk);
     if (result === "ready") callback();
-    else this.#waiting = { callback, isSent: result === "full" };
+    else this.#waiting = { callback, isAccepted: result === "full" };
   }
 
   override _final(callback: Callback): void {

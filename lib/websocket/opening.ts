@@ -96,12 +96,13 @@ export class Opening {
     // the request.
     const secure = url.protocol === "wss:" || url.protocol === "https:";
     const request = (secure ? requestHttps : requestHttp)({
-      // The client does not use an idle connection of an earlier request. With an agent, node:http ignores createConnection().
-      agent: more.createConnection === undefined ? false : undefined,
       ...more,
+      // By default, the client does not use an idle connection of an earlier request. With an agent, node:http ignores
+      // createConnection().
+      agent: more.agent ?? (more.createConnection === undefined ? false : undefined),
       // Without an agent, node:http does not know which port to omit from Host.
       defaultPort: more.defaultPort ?? (secure ? 443 : 80),
-      // The header field Authorization contains `auth`, unless redirectHeaders() has removed it.
+      // The constructor has made `auth` a header field, which redirectHeaders() can remove.
       auth: undefined,
       method: "GET",
       protocol: secure ? "https:" : "http:",
@@ -177,7 +178,7 @@ export class Opening {
 }
 
 /**
- * Returns the user and password of a URL as a header field (RFC 7617 §2).
+ * Returns the user and password of a URL, or else `auth`, as a header field (RFC 7617 §2).
  *
  * @param auth the user and password, with a colon in between, for a URL that has neither. Default: no header field
  */

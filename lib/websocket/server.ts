@@ -472,7 +472,7 @@ export class WebSocketConnection
     return {
       connecting: false,
       send: (message) => {
-        if (!this.open) return "closed";
+        if (!this.#connection.writable) return "closed";
         return this.send(message) ? "ready" : "full";
       },
       pause: () => this.pause(),

@@ -21,7 +21,7 @@ export interface StreamSink {
   onOpen(): void;
   /** A message was received. */
   onMessage(message: string | Bytes): void;
-  /** The WebSocket can send more messages again, after send() returned `false`. */
+  /** The WebSocket can send more messages again, after send() returned "full". All earlier messages were sent. */
   onDrain(): void;
   /**
    * The connection has ended, or the opening handshake of a client has failed. No further call follows.
@@ -35,9 +35,9 @@ export interface StreamSink {
 /**
  * What send() has done:
  *
- * - "ready": the message was sent, and the next message may follow.
- * - "full": the message was sent, but the next message should wait for onDrain().
- * - "closed": the message was not sent, because the WebSocket is closing or closed.
+ * - "ready": the message was accepted, and the next message may follow.
+ * - "full": the message was accepted, but the next message should wait for onDrain().
+ * - "closed": the message was not accepted, because the WebSocket is closing or closed.
  */
 export type SendResult = "ready" | "full" | "closed";
 

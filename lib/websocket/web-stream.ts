@@ -146,9 +146,9 @@ class Streams implements StreamSink {
   // Set from the opening handshake until the stream is closed, has failed or is cancelled.
   #reading: ReadableStreamDefaultController<string | Uint8Array> | undefined;
   #writing: WritableStreamDefaultController | undefined;
-  // The write that waits for onDrain(), or for onClose() if its message was not sent.
+  // The write that waits for onDrain(), or for onClose() if its message was not accepted.
   #write: Deferred<void> | undefined;
-  #isSent = false;
+  #isAccepted = false;
   // The error with which `readable` fails after the received messages were read.
   #failure: WebSocketError | undefined;
 
@@ -213,8 +213,8 @@ class Streams implements StreamSink {
   }
 
   onDrain(): void {
-    if (!this.#isSent) return;
-    this.#isSent = false;
+    if (!this.#isAccepted) return;
+    this.#isAccepted = false;
     this.#write?.resolve();
     this.#write = undefined;
   }
@@ -251,7 +251,7 @@ class Streams implements StreamSink {
       throw new TypeError("a Blob cannot be written: write the result of its arrayBuffer()");
     const result = this.#socket.send(message);
     if (result === "ready") return undefined;
-    this.#isSent = result === "full";
+    this.#isAccepted = result === "full";
     this.#write = new Deferred();
     return this.#write.promise;
   }

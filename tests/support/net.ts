@@ -78,7 +78,7 @@ export function turn(): Promise<void> {
 
 /** How long until() waits at most, in milliseconds. This time is sufficient even on a busy machine. */
 const LIMIT = 120_000;
-/** The time of the system, even while a test uses a fake clock. */
+/** The real clock, even while a test uses a fake clock. */
 const now = performance.now.bind(performance);
 
 /** Resolves as soon as `condition` returns `true`, or a promise of it. Rejects after two minutes. */

@@ -540,6 +540,42 @@ describe("createWebSocketStream", () => {
     });
   }
 
+  test("a write fails if the peer closes while the message is being compressed", async (context) => {
+    const { server, port } = await serveWebSocket(context, { perMessageDeflate: true });
+    const accepted = connection(server);
+    const offer = { "Sec-WebSocket-Extensions": "permessage-deflate" };
+    const client = new TcpClient(port).write(upgradeRequest("/", offer));
+    const ours = await accepted;
+    await client.until("\r\n\r\n");
+    // The client keeps its side of TCP open until the message has been compressed.
+    client.socket.allowHalfOpen = true;
+    const stream = createWebSocketStream(ours);
+    stream.on("error", () => {});
+    const result = new Promise((resolve) => stream.write(randomBytes(2_000_000), resolve));
+    client.write(frame(8, Uint8Array.of(3, 0xe8), { key: Uint8Array.of(1, 2, 3, 4) }));
+    await until(() => ours.bufferedAmount === 0);
+    client.socket.destroy();
+    const error = await result;
+    assert.ok(error instanceof WebSocketError, `${error}`);
+    assert.equal(error.closeCode, 1000);
+  });
+
+  test("a write after terminate() fails", async (context) => {
+    const { server, port } = await serveWebSocket(context);
+    const accepted = connection(server);
+    new TcpClient(port).write(upgradeRequest("/"));
+    const ours = await accepted;
+    const stream = createWebSocketStream(ours);
+    stream.on("error", () => {});
+    const result = new Promise((resolve) => {
+      ours.terminate();
+      stream.write("late", resolve);
+    });
+    const error = await result;
+    assert.ok(error instanceof WebSocketError, `${error}`);
+    assert.equal(error.closeCode, 1006);
+  });
+
   test("in object mode, reads binary messages as strings if it has an encoding", async (context) => {
     const { server, port } = await serveWebSocket(context);
     server.on("connection", (ours) => ours.send(Buffer.from("é")));

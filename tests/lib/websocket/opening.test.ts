@@ -2,7 +2,14 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { Agent, type ClientRequestArgs, createServer, type IncomingMessage } from "node:http";
+import {
+  Agent,
+  type ClientRequestArgs,
+  createServer,
+  get,
+  globalAgent,
+  type IncomingMessage,
+} from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import { PassThrough } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
@@ -103,6 +110,30 @@ describe("the client's opening handshake", () => {
     assert.match(`${request}`, /^Host: example\.com\r$/m);
     socket.close();
     await closed;
+  });
+
+  test("RFC 6455 §4.1 does not use an idle connection of an earlier request, even if the options are undefined", async (context) => {
+    const ports: unknown[] = [];
+    const http = createServer((request, response) => {
+      ports.push(request.socket.remotePort);
+      response.end();
+    });
+    const port = await listen(http);
+    context.after(() => http.close());
+    for (const options of [
+      {},
+      { agent: undefined, defaultPort: undefined, createConnection: undefined },
+    ]) {
+      const [answer] = await once(get({ port, host: "127.0.0.1", agent: globalAgent }), "response");
+      await once(answer.resume(), "end");
+      const upgrade = once(http, "upgrade");
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/`, [], options);
+      const [{ socket: tcp }] = await upgrade;
+      assert.ok(!ports.includes(tcp.remotePort));
+      tcp.destroy();
+      await once(socket, "close");
+    }
+    globalAgent.destroy();
   });
 
   test("RFC 6455 §3 sends an escaped # of the URL unchanged", async (context) => {
