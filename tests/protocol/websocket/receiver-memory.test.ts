@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 
 import { NEED_DATA, Receiver } from "../../../protocol/websocket/receiver.ts";
 import { frame } from "../../support/frame.ts";
-import { held } from "../../support/memory.ts";
+import { leastGrowth } from "../../support/memory.ts";
 import { bytes } from "../../support/split.ts";
 
 describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
@@ -16,17 +16,15 @@ describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
 
   /** Returns how many bytes of memory a receiver uses after `feed`. */
   function growth(feed: (give: (chunk: Uint8Array) => void, receiver: Receiver) => void): number {
-    const receiver = new Receiver(options);
-    const give = (chunk: Uint8Array): void => {
-      receiver.push(chunk);
-      while (receiver.next() !== NEED_DATA);
-    };
-    const before = held();
-    feed(give, receiver);
-    const after = held();
-    // The receiver must stay alive until after the measurement, so it is used here.
-    assert.equal(receiver.next(), NEED_DATA);
-    return after - before;
+    return leastGrowth(() => {
+      const receiver = new Receiver(options);
+      const give = (chunk: Uint8Array): void => {
+        receiver.push(chunk);
+        while (receiver.next() !== NEED_DATA);
+      };
+      feed(give, receiver);
+      return receiver;
+    });
   }
 
   /** Returns the header of a masked frame with a payload of `length` bytes. */
@@ -63,31 +61,27 @@ describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
   });
 
   test("after a header without its payload, for which it allocates nothing", () => {
-    const receivers: Receiver[] = [];
-    const before = held();
-    for (let i = 0; i < 100; i++) {
-      const receiver = new Receiver(options);
-      receiver.push(header(0x82, MAX));
-      receiver.next();
-      receivers.push(receiver);
-    }
-    const grown = held() - before;
-    assert.equal(receivers.length, 100);
+    const grown = leastGrowth(() =>
+      Array.from({ length: 100 }, () => {
+        const receiver = new Receiver(options);
+        receiver.push(header(0x82, MAX));
+        receiver.next();
+        return receiver;
+      }),
+    );
     // The receiver must not allocate memory for a payload of which no byte has arrived.
     assert.ok(grown < SLACK, `${grown} bytes`);
   });
 
   test("after a header and the first byte of its payload, for which it allocates one block", () => {
-    const receivers: Receiver[] = [];
-    const before = held();
-    for (let i = 0; i < 100; i++) {
-      const receiver = new Receiver(options);
-      receiver.push(Buffer.concat([header(0x82, MAX), new Uint8Array(1)]));
-      receiver.next();
-      receivers.push(receiver);
-    }
-    const grown = held() - before;
-    assert.equal(receivers.length, 100);
+    const grown = leastGrowth(() =>
+      Array.from({ length: 100 }, () => {
+        const receiver = new Receiver(options);
+        receiver.push(Buffer.concat([header(0x82, MAX), new Uint8Array(1)]));
+        receiver.next();
+        return receiver;
+      }),
+    );
     assert.ok(grown < 100 * 65 * 1024 + SLACK, `${grown} bytes`);
   });
 
@@ -105,31 +99,27 @@ describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
   });
 
   test("after half a header at the end of a large chunk", () => {
-    const receivers: Receiver[] = [];
-    const before = held();
-    for (let i = 0; i < 200; i++) {
-      const receiver = new Receiver(options);
-      const message = frame(2, new Uint8Array(65_000), { key: KEY });
-      receiver.push(new Uint8Array(Buffer.concat([message, bytes("89 fd 00 00 00")])));
-      while (receiver.next() !== NEED_DATA);
-      receivers.push(receiver);
-    }
-    const grown = held() - before;
-    assert.equal(receivers.length, 200);
+    const grown = leastGrowth(() =>
+      Array.from({ length: 200 }, () => {
+        const receiver = new Receiver(options);
+        const message = frame(2, new Uint8Array(65_000), { key: KEY });
+        receiver.push(new Uint8Array(Buffer.concat([message, bytes("89 fd 00 00 00")])));
+        while (receiver.next() !== NEED_DATA);
+        return receiver;
+      }),
+    );
     assert.ok(grown < SLACK, `${grown} bytes`);
   });
 
   test("and no chunk between two messages", () => {
-    const receivers: Receiver[] = [];
-    const before = held();
-    for (let i = 0; i < 200; i++) {
-      const receiver = new Receiver(options);
-      receiver.push(frame(2, new Uint8Array(65_000), { key: KEY }));
-      while (receiver.next() !== NEED_DATA);
-      receivers.push(receiver);
-    }
-    const grown = held() - before;
-    assert.equal(receivers.length, 200);
+    const grown = leastGrowth(() =>
+      Array.from({ length: 200 }, () => {
+        const receiver = new Receiver(options);
+        receiver.push(frame(2, new Uint8Array(65_000), { key: KEY }));
+        while (receiver.next() !== NEED_DATA);
+        return receiver;
+      }),
+    );
     assert.ok(grown < SLACK, `${grown} bytes`);
   });
 });
