@@ -200,7 +200,10 @@ export class Connection implements Wire, CompressorHost {
     this.#deliverReceived();
   }
 
-  /** Reports once that the connection is no longer congested, unless messages were lost. */
+  /**
+   * Reports once that the connection is no longer congested. Reports nothing after a message was lost, because a stream would
+   * regard the message as sent.
+   */
   drained(): void {
     if (!this.#wasCongested || this.congested || this.#hasDropped || this.#socket.destroyed) return;
     this.#wasCongested = false;

@@ -183,11 +183,13 @@ export class Opening {
  * @param auth the user and password, with a colon in between, for a URL that has neither. Default: no header field
  */
 function authorization({ username, password }: URL, auth?: string | null): HeaderFields {
-  const hasOwn = username !== "" || password !== "";
-  if (!hasOwn && !auth) return {};
+  if (username === "" && password === "") return auth ? basic(Buffer.from(auth)) : {};
   const bytes = `${username}:${password}`.replace(/%([0-9a-f]{2})/gi, (_, hex) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
-  const credentials = hasOwn ? Buffer.from(bytes, "latin1") : Buffer.from(`${auth}`);
+  return basic(Buffer.from(bytes, "latin1"));
+}
+
+function basic(credentials: Buffer): HeaderFields {
   return { Authorization: `Basic ${credentials.toString("base64")}` };
 }

@@ -133,6 +133,12 @@ class Deferred<Value> {
   }
 }
 
+interface PendingWrite {
+  readonly done: Deferred<void>;
+  /** Whether the message was accepted, so that onDrain() finishes the write. Otherwise onClose() does. */
+  readonly isAccepted: boolean;
+}
+
 /** Connects a WebSocket to a pair of web streams. */
 class Streams implements StreamSink {
   readonly #opened = new Deferred<WebSocketConnectedStream>();
@@ -146,9 +152,7 @@ class Streams implements StreamSink {
   // Set from the opening handshake until the stream is closed, has failed or is cancelled.
   #reading: ReadableStreamDefaultController<string | Uint8Array> | undefined;
   #writing: WritableStreamDefaultController | undefined;
-  // The write that waits for onDrain(), or for onClose() if its message was not accepted.
-  #write: Deferred<void> | undefined;
-  #isAccepted = false;
+  #write: PendingWrite | undefined;
   // The error with which `readable` fails after the received messages were read.
   #failure: WebSocketError | undefined;
 
@@ -187,7 +191,7 @@ class Streams implements StreamSink {
         signal?.addEventListener("abort", () => {
           this.#writing = undefined;
           this.#closeFor(signal.reason);
-          this.#write?.reject(signal.reason);
+          this.#write?.done.reject(signal.reason);
         });
       },
       write: (chunk) => this.#send(chunk),
@@ -213,10 +217,10 @@ class Streams implements StreamSink {
   }
 
   onDrain(): void {
-    if (!this.#isAccepted) return;
-    this.#isAccepted = false;
-    this.#write?.resolve();
+    const write = this.#write;
+    if (write?.isAccepted !== true) return;
     this.#write = undefined;
+    write.done.resolve();
   }
 
   onClose(code: number, reason: string, error: Error | undefined): void {
@@ -225,7 +229,7 @@ class Streams implements StreamSink {
       this.#reading?.close();
       const closed = new DOMException("the WebSocket is closed", "InvalidStateError");
       this.#writing?.error(closed);
-      this.#write?.reject(closed);
+      this.#write?.done.reject(closed);
       this.#closed.resolve({ closeCode: code, reason });
     } else {
       const failure = errorOfClose(code, reason, error);
@@ -233,7 +237,7 @@ class Streams implements StreamSink {
       if ((this.#reading?.desiredSize ?? 0) > 0) this.#reading?.error(failure);
       else this.#failure = failure;
       this.#writing?.error(failure);
-      this.#write?.reject(failure);
+      this.#write?.done.reject(failure);
       this.#opened.reject(failure);
       this.#closed.reject(failure);
     }
@@ -251,9 +255,9 @@ class Streams implements StreamSink {
       throw new TypeError("a Blob cannot be written: write the result of its arrayBuffer()");
     const result = this.#socket.send(message);
     if (result === "ready") return undefined;
-    this.#isAccepted = result === "full";
-    this.#write = new Deferred();
-    return this.#write.promise;
+    const done = new Deferred<void>();
+    this.#write = { done, isAccepted: result === "full" };
+    return done.promise;
   }
 
   /** Closes the WebSocket after a cancellation. A WebSocketError as the reason sets the close code and the close reason. */

@@ -1,13 +1,11 @@
 // Tests the information for operators: io.stats(), the option `logger`, and the channels of node:diagnostics_channel.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, type TestContext, test } from "node:test";
-import { promisify } from "node:util";
 
 import { Adapter, type Logger, type Server, type ServerOptions } from "../../server.ts";
-import { ENVIRONMENT } from "../support/environment.ts";
+import { runText } from "../support/environment.ts";
 import { heard } from "../support/heard.ts";
 import {
   ask,
@@ -17,8 +15,6 @@ import {
   upgradeStatus,
   WebSocketClient,
 } from "../support/net.ts";
-
-const run = promisify(execFile);
 
 /** Records log lines as "<level> <message>". */
 function recorder(): { readonly lines: string[]; readonly logger: Logger } {
@@ -349,9 +345,7 @@ test("NODE_DEBUG=barewire:* logs connections, refusals, joins, leaves and closes
         });
       });
     });`;
-  const { stderr } = await run(process.execPath, [...TSX, "--eval", program], {
-    env: { ...ENVIRONMENT, NODE_DEBUG: "barewire:*" },
-  });
+  const { stderr } = await runText(program, [], { NODE_DEBUG: "barewire:*" });
   for (const line of [
     /BAREWIRE:ENGINE \d+: refuses GET \/socket\.io\/\S+: Session ID unknown/,
     /BAREWIRE:WEBSOCKET \d+: the connection with 127\.0\.0\.1:\d+ is open/,
@@ -400,11 +394,8 @@ test("NODE_DEBUG=barewire:websocket logs the connections and refusals of a WebSo
       await once(raw, "close");
       await server.close();
     });`;
-  const log = async (debug: string): Promise<string> => {
-    const env = { ...ENVIRONMENT, NODE_DEBUG: debug };
-    return (await run(process.execPath, ["--no-warnings", ...TSX, "--eval", program], { env }))
-      .stderr;
-  };
+  const log = async (debug: string): Promise<string> =>
+    (await runText(program, [], { NODE_DEBUG: debug })).stderr;
   const lines = (await log("barewire:websocket")).split("\n").slice(0, -1);
   const texts = lines.map((line) => line.replace(/^BAREWIRE:WEBSOCKET \d+: /, ""));
   // The client and the server are in the same process, so the connection of the client is logged twice.
@@ -420,5 +411,3 @@ test("NODE_DEBUG=barewire:websocket logs the connections and refusals of a WebSo
   ]);
   assert.equal(await log(""), "");
 });
-
-const TSX = ["--import", "tsx", "--input-type=module"];

@@ -1,7 +1,7 @@
 // A folder in which the package "socket.io" is either the installed one or ours, so that the same program runs
 // unchanged with both.
 
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, execFile, fork } from "node:child_process";
 import { once } from "node:events";
 import {
   copyFileSync,
@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { promisify } from "node:util";
 
 /**
  * The environment of child processes. These two variables are emptied, so that a child does not report its tests and
@@ -27,6 +28,20 @@ export const ENVIRONMENT: NodeJS.ProcessEnv = {
 };
 
 const ROOT = join(import.meta.dirname, "../..");
+
+/** Runs the text of a program. Its imports resolve from the root of the project. Resolves to what the program prints. */
+export function runText(
+  program: string,
+  args: readonly string[] = [],
+  { signal, ...environment }: { signal?: AbortSignal; NODE_DEBUG?: string } = {},
+): Promise<{ readonly stdout: string; readonly stderr: string }> {
+  const options = ["--no-warnings", "--import", "tsx", "--input-type=module", "--eval", program];
+  return promisify(execFile)(process.execPath, [...options, ...args], {
+    cwd: ROOT,
+    env: { ...ENVIRONMENT, ...environment },
+    signal,
+  });
+}
 
 export const LIBRARIES = ["socket.io", "barewire"] as const;
 export type Library = (typeof LIBRARIES)[number];

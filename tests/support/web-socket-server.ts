@@ -1,6 +1,7 @@
 // Our WebSocket servers on loopback.
 
 import { createServer } from "node:http";
+import type { Duplex } from "node:stream";
 import type { TestContext } from "node:test";
 
 import {
@@ -8,7 +9,7 @@ import {
   WebSocketServer,
   type WebSocketServerOptions,
 } from "../../websocket.ts";
-import { listen } from "./net.ts";
+import { listen, TcpClient, upgradeRequest } from "./net.ts";
 
 /** Starts a server on a free port. The server is closed when the test ends. */
 export async function serveWebSocket(
@@ -29,4 +30,19 @@ export async function serveWebSocket(
 /** Resolves to the next connection. */
 export function connection(server: WebSocketServer): Promise<WebSocketConnection> {
   return new Promise((resolve) => server.once("connection", resolve));
+}
+
+/** Sends a valid opening handshake to a server, which then uses `stream` instead of the connection of the client. */
+export async function acceptOver(
+  context: TestContext,
+  server: WebSocketServer,
+  stream: Duplex,
+): Promise<void> {
+  const http = createServer().on("upgrade", (request, socket, head) => {
+    server.handleUpgrade(request, stream, head);
+    socket.destroy();
+  });
+  const port = await listen(http);
+  context.after(() => http.close());
+  await new TcpClient(port).write(upgradeRequest("/")).closed;
 }

@@ -1,7 +1,6 @@
 // Tests the WebSocket client for Node, with `ws` as the server and with handwritten responses.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { mkdtempSync, openAsBlob, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server as HttpServer } from "node:http";
@@ -11,7 +10,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex, PassThrough } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
-import { promisify } from "node:util";
 import { constants, deflateRawSync } from "node:zlib";
 
 import { HttpsProxyAgent } from "https-proxy-agent";
@@ -21,7 +19,7 @@ import { type CloseEvent, type ErrorEvent, WebSocket } from "../../../lib/websoc
 import { byHand, SWITCH } from "../../support/by-hand.ts";
 import { CERTIFICATE } from "../../support/certificate.ts";
 import { Clock } from "../../support/clock.ts";
-import { ENVIRONMENT } from "../../support/environment.ts";
+import { runText } from "../../support/environment.ts";
 import { frame } from "../../support/frame.ts";
 import { listen, turn, until } from "../../support/net.ts";
 import { Random, seed } from "../../support/random.ts";
@@ -352,15 +350,12 @@ describe("WebSocket", () => {
       };
       socket.onmessage = () => socket.close();
       socket.onclose = () => console.log("closed");`;
-    const options = ["--no-warnings", "--import", "tsx", "--input-type=module", "--eval", program];
     for (const [autoUnref, url, printed] of [
       ["false", answers, "open\nclosed\n"],
       ["true", silent, "open\n"],
     ] as const) {
-      const { stdout } = await promisify(execFile)(process.execPath, [...options, url, autoUnref], {
-        env: ENVIRONMENT,
-        signal: context.signal,
-      });
+      const { signal } = context;
+      const { stdout } = await runText(program, [url, autoUnref], { signal });
       assert.equal(stdout, printed);
     }
   });

@@ -22,7 +22,7 @@ import { Clock } from "../../support/clock.ts";
 import { describeFrames, frame } from "../../support/frame.ts";
 import { listen, reset, TcpClient, turn, until, upgradeRequest } from "../../support/net.ts";
 import { bytes } from "../../support/split.ts";
-import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
+import { acceptOver, connection, serveWebSocket } from "../../support/web-socket-server.ts";
 
 const KEY = bytes("0a 0b 0c 0d");
 
@@ -238,16 +238,10 @@ describe("Connection", () => {
     const stream = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
     stream.push(null);
     await once(stream.resume(), "end");
-    const http = createServer().on("upgrade", (request, socket, head) => {
-      server.handleUpgrade(request, stream, head);
-      socket.destroy();
-    });
-    const port = await listen(http);
-    context.after(() => http.close());
     const closed = new Promise<unknown[]>((resolve) =>
       server.once("connection", (ours) => resolve(closeOf(ours))),
     );
-    new TcpClient(port).write(upgradeRequest("/"));
+    await acceptOver(context, server, stream);
     assert.deepEqual(await closed, [1006, "", undefined]);
   });
 

@@ -119,7 +119,10 @@ describe("the client's opening handshake", () => {
       response.end();
     });
     const port = await listen(http);
-    context.after(() => http.close());
+    context.after(() => {
+      globalAgent.destroy();
+      http.close();
+    });
     for (const options of [
       {},
       { agent: undefined, defaultPort: undefined, createConnection: undefined },
@@ -133,7 +136,6 @@ describe("the client's opening handshake", () => {
       tcp.destroy();
       await once(socket, "close");
     }
-    globalAgent.destroy();
   });
 
   test("RFC 6455 §3 sends an escaped # of the URL unchanged", async (context) => {

@@ -24,7 +24,7 @@ import {
   WebSocketClient,
 } from "../../support/net.ts";
 import { gatherUncaught } from "../../support/uncaught.ts";
-import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
+import { acceptOver, connection, serveWebSocket } from "../../support/web-socket-server.ts";
 
 /** Connects a client to a new server. Returns the server, the client, and the server's end of the connection. */
 async function pair(
@@ -503,15 +503,8 @@ describe("WebSocketConnection", () => {
       read: () => {},
       write: (_chunk, _encoding, done) => done(),
     });
-    const http = createServer().on("upgrade", (request, socket, head) => {
-      server.handleUpgrade(request, stream, head);
-      socket.destroy();
-    });
-    const port = await listen(http);
-    context.after(() => http.close());
-    const accepted = new Promise((resolve) => server.once("connection", resolve));
-    new TcpClient(port).write(upgradeRequest("/"));
-    await accepted;
+    await acceptOver(context, server, stream);
+    assert.equal(server.clients.size, 1);
     stream.emit("error", new Error("broken"));
     await until(() => server.clients.size === 0);
   });
